@@ -1,0 +1,5 @@
+file(READ "${IN}" hex HEX)
+string(REGEX REPLACE "(................................)" "\\1\n" hex "${hex}")
+string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," hex "${hex}")
+file(SIZE "${IN}" size)
+file(WRITE "${OUT}" "#include \"${HEADER}\"\nconst unsigned char embed_${NAME}[] = {\n${hex}0x00};\nconst size_t embed_${NAME}_size = ${size};\n")

@@ -1,0 +1,58 @@
+/* The fields of an event, in one table: their names for people and files, their limits, what text
+ * they take. Validation, the JSON form, the mapping files and PROTOCOL.md's table come from it. */
+#ifndef PROTO_FIELD_H
+#define PROTO_FIELD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <waybill/error.h>
+#include <waybill/event.h>
+
+struct arena;
+
+enum field_type {
+    FIELD_NAME,   /* one line of text */
+    FIELD_PROSE,  /* text that may have newlines */
+    FIELD_ID,     /* one line, without space at either end */
+    FIELD_URL,    /* http:// or https:// */
+    FIELD_DATE,   /* YYYY-MM-DD */
+    FIELD_DIGITS, /* digits only */
+    FIELD_NUMBER, /* uint32, up to max */
+    FIELD_STAGE,  /* ACCEPTED */
+    FIELD_KIND,   /* progress */
+    FIELD_TIME    /* RFC 3339; fills utc_offset_minutes and date_only too */
+};
+
+struct field {
+    const char *name; /* dotted: case_no, handler.name, notices.title, decision.reason */
+    enum field_type type;
+    size_t max; /* bytes, or the largest number */
+};
+
+extern const struct field fields[];
+extern const size_t field_count;
+
+/* By dotted name, NULL if there is none. "attributes.NAME" is not in the table: see field_set. */
+const struct field *field_find(const char *name);
+
+/* Sets one field from text, as mapping files and NDJSON readers have it: the text is copied into
+ * the arena and the part that it belongs to (handler, special …) is created when it is first
+ * needed. "notices.title" and its like speak of the event's last notice, creating the first;
+ * "attributes.X" adds an attribute. An empty text leaves the field unset. Returns 0, or -1 and err
+ * naming field and value (FIELD_VALUE, STAGE_UNKNOWN, TIME_RANGE, FIELD_TOO_LONG, …). */
+int field_set(wb_event *event, struct arena *arena, const char *name, const char *text,
+              struct wb_error *err);
+
+/* Adds an empty notice, which becomes the last one; NULL if memory or LIMIT_NOTICES is reached. */
+wb_notice *field_add_notice(wb_event *event, struct arena *arena);
+
+const char *stage_name(int stage);      /* "ACCEPTED"; "UNKNOWN" for a number that is none */
+int stage_parse(const char *name);      /* also "STAGE_ACCEPTED", any case; -1 */
+bool stage_ends(int stage);             /* the case is over */
+const char *kind_name(int kind);        /* "progress" */
+int kind_parse(const char *name);       /* -1 */
+const char *notice_kind_name(int kind); /* "materials" */
+int notice_kind_parse(const char *name);
+const char *standing_name(int standing); /* "current" */
+
+#endif

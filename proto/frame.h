@@ -1,0 +1,73 @@
+/* Session messages: one ZeroMQ frame, one ClientMessage or BrokerMessage.
+ *
+ * Small messages go through protobuf-c. The three that carry events in bulk (Publish, Deliver, the
+ * live feed's Record) are written and read around the events' own bytes, which nobody re-encodes.
+ */
+#ifndef PROTO_FRAME_H
+#define PROTO_FRAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <waybill/error.h>
+#include <waybill/event.h>
+#include <waybill/v1/query.pb-c.h>
+#include <waybill/v1/session.pb-c.h>
+
+struct arena;
+struct buffer;
+
+typedef Waybill__V1__ClientMessage client_message;
+typedef Waybill__V1__BrokerMessage broker_message;
+
+struct slice {
+    const uint8_t *data;
+    size_t length;
+};
+
+struct frame_publish {
+    uint64_t batch;
+    bool want_codes;
+    struct slice *events; /* in the arena; the bytes lie in the message */
+    size_t count;
+};
+
+/* Reads a ClientMessage that a peer sent. A Publish is given as slices in *publish and NULL in
+ * *message; every other message in *message, with *publish cleared. All memory is the arena's.
+ * Returns 0, or -1 and err (MALFORMED, TOO_LARGE). */
+int frame_client(const uint8_t *data, size_t bytes, struct arena *arena, client_message **message,
+                 struct frame_publish *publish, struct wb_error *err);
+
+/* Reads a BrokerMessage. All memory is the arena's. */
+int frame_broker(const uint8_t *data, size_t bytes, struct arena *arena, broker_message **message,
+                 struct wb_error *err);
+
+/* Append a whole message to out (see its sticky error). */
+void frame_put_client(struct buffer *out, const client_message *message);
+void frame_put_broker(struct buffer *out, const broker_message *message);
+/* A Refusal as a whole BrokerMessage, its texts from err; batch, subscription and request are 0 if
+ * they do not apply. */
+void frame_put_refusal(struct buffer *out, const struct wb_error *err, uint64_t batch,
+                       uint64_t subscription, uint64_t request);
+/* The Refusal inside a receipt or a message, as an error. */
+void frame_refusal_error(const Waybill__V1__Refusal *refusal, struct wb_error *err);
+
+/* A Publish built up: the events' fields first (frame_add_event), then the message around them. */
+void frame_add_event(struct buffer *events, const void *event, size_t bytes);
+void frame_put_publish(struct buffer *out, uint64_t batch, bool want_codes,
+                       const struct buffer *events);
+
+/* A Record, as the live feed sends it, and as a field of a Deliver that is being built. */
+void frame_put_record(struct buffer *out, uint64_t offset, const char *source,
+                      int64_t recorded_at_us, const void *event, size_t bytes);
+void frame_add_record(struct buffer *records, const void *record, size_t bytes);
+void frame_put_deliver(struct buffer *out, uint64_t subscription, uint64_t through_offset,
+                       const struct buffer *records);
+
+/* The Refusal as part of an Acknowledgement that is being built: frame_add_receipt for each event,
+ * then the message around them. code and refusal may be NULL. */
+void frame_add_receipt(struct buffer *receipts, uint64_t offset, bool repeat, const char *code,
+                       const struct wb_error *refusal);
+void frame_put_acknowledgement(struct buffer *out, uint64_t batch, const struct buffer *receipts);
+
+#endif

@@ -1,0 +1,107 @@
+/* Follows a Waybill broker's log and asks about cases.
+ *
+ *     struct wb_error err;
+ *     wb_subscriber *s = wb_subscriber_open("tcp://127.0.0.1:7413", NULL, &err);
+ *     wb_subscription *all = wb_subscribe(s, 0, NULL, NULL, NULL, &err);
+ *     const wb_record *record;
+ *     while (wb_subscription_next(all, -1, &record, &err) == 1)
+ *         printf("%llu %s\n", (unsigned long long)record->offset, record->event->case_no);
+ *     wb_subscriber_close(s);
+ *
+ * A subscription is a cursor over the log: replay and live events come as one sequence, without gap
+ * or repeat. When the broker goes away the subscriber connects again and every subscription goes on
+ * behind the last event that was handed out. A subscriber belongs to one thread at a time.
+ *
+ * There are two ways to use it. Blocking: wb_subscription_next and wb_case_get. On an event loop:
+ * watch wb_subscriber_fd for reading, and call wb_subscriber_process when it is readable and at
+ * least every 100 ms; it hands records and answers to the callbacks. */
+#ifndef WAYBILL_SUBSCRIBER_H
+#define WAYBILL_SUBSCRIBER_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <waybill/error.h>
+#include <waybill/event.h>
+#include <waybill/v1/query.pb-c.h>
+#include <waybill/v1/session.pb-c.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct wb_subscriber wb_subscriber;
+typedef struct wb_subscription wb_subscription;
+typedef Waybill__V1__Filter wb_filter;
+typedef Waybill__V1__CaseAnswer wb_case;
+
+#define WB_FILTER_INIT WAYBILL__V1__FILTER__INIT
+#define WB_FROM_NOW    UINT64_MAX /* as a cursor: only what comes after the subscription */
+
+/* Called when the connection comes (up true) and goes, with words for a log. */
+typedef void wb_session_state_fn(void *arg, bool up, const char *words);
+
+struct wb_subscriber_options {
+    const char *client; /* program and version for the broker's log; NULL: the library's */
+    wb_session_state_fn *session; /* may be NULL */
+    void *arg;
+};
+
+/* Does not wait for the broker. NULL and err if an argument is not valid. options may be NULL. */
+WB_EXPORT wb_subscriber *wb_subscriber_open(const char *endpoint,
+                                            const struct wb_subscriber_options *options,
+                                            struct wb_error *err);
+/* Ends subscriptions and requests without calling their functions. NULL is allowed. */
+WB_EXPORT void wb_subscriber_close(wb_subscriber *subscriber);
+
+WB_EXPORT int wb_subscriber_fd(const wb_subscriber *subscriber);
+/* Handles all that is due without waiting. -1 and err when the session was refused for good. */
+WB_EXPORT int wb_subscriber_process(wb_subscriber *subscriber, struct wb_error *err);
+WB_EXPORT bool wb_subscriber_up(const wb_subscriber *subscriber); /* a session is open */
+/* The gateway's address that the broker announced, "" if none (yet). */
+WB_EXPORT const char *wb_subscriber_public_url(const wb_subscriber *subscriber);
+
+/* The record belongs to the library and lasts until the function returns. It may not close the
+ * subscription. */
+typedef void wb_record_fn(void *arg, const wb_record *record);
+
+/* Follows the log behind after_offset (0: from the start, WB_FROM_NOW). The filter is copied; NULL:
+ * everything. With record NULL the subscription is read by wb_subscription_next. NULL and err when
+ * memory is out or the filter is too large. */
+WB_EXPORT wb_subscription *wb_subscribe(wb_subscriber *subscriber, uint64_t after_offset,
+                                        const wb_filter *filter, wb_record_fn *record, void *arg,
+                                        struct wb_error *err);
+WB_EXPORT void wb_subscription_close(wb_subscription *subscription);
+
+/* The next record, valid until the next call. 1: a record, 0: none within timeout_ms (-1: wait for
+ * ever), -1: refused, e.g. WB_E_CURSOR_UNKNOWN. */
+WB_EXPORT int wb_subscription_next(wb_subscription *subscription, int timeout_ms,
+                                   const wb_record **record, struct wb_error *err);
+/* All up to here was handed out or does not match the filter: store it and pass it to wb_subscribe.
+ */
+WB_EXPORT uint64_t wb_subscription_cursor(const wb_subscription *subscription);
+/* True once all that the log held when the subscription began has been handed out. */
+WB_EXPORT bool wb_subscription_live(const wb_subscription *subscription);
+/* Why it was refused, or NULL: a refused subscription delivers nothing more. */
+WB_EXPORT const struct wb_error *wb_subscription_error(const wb_subscription *subscription);
+
+/* Called exactly once: with the answer, or with NULL and the error (WB_E_CASE_NOT_FOUND,
+ * WB_E_TIMEOUT, …). The answer lasts until the function returns. */
+typedef void wb_case_fn(void *arg, const wb_case *answer, const struct wb_error *err);
+
+/* Asks for a case. code: from the receipt, NULL for those who may see every case. limit: the newest
+ * nodes wanted, 0 for as many as the broker gives. Asked again when the session is opened anew,
+ * until timeout_ms is over. -1 and err, without calling answer, if it cannot be queued. */
+WB_EXPORT int wb_case_request(wb_subscriber *subscriber, const char *case_no, const char *code,
+                              uint32_t limit, int timeout_ms, wb_case_fn *answer, void *arg,
+                              struct wb_error *err);
+
+/* The same, waiting. The answer belongs to the caller: wb_case_free. */
+WB_EXPORT int wb_case_get(wb_subscriber *subscriber, const char *case_no, const char *code,
+                          uint32_t limit, int timeout_ms, wb_case **answer, struct wb_error *err);
+WB_EXPORT void wb_case_free(wb_case *answer);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
