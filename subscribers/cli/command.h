@@ -1,0 +1,42 @@
+/* The subcommands of `waybill`, and what they share.
+ *
+ * Each gets its own part of the command line, argv[0] being "waybill NAME", reads it with argp and
+ * returns the exit status. Defaults of endpoints come from the environment. */
+#ifndef CLI_COMMAND_H
+#define CLI_COMMAND_H
+
+#include <signal.h>
+#include <waybill/error.h>
+
+enum command_exit {
+    COMMAND_DONE = 0,   /* all was done */
+    COMMAND_FAILED = 1, /* something was not; what, has been said */
+    COMMAND_USAGE = 2   /* the command line is not valid (argp exits with it by itself) */
+};
+
+int command_publish(int argc, char **argv);
+int command_tail(int argc, char **argv);
+int command_track(int argc, char **argv);
+int command_link(int argc, char **argv);
+
+/* The environment variable's value, the fallback where it is not set or empty. */
+const char *command_setting(const char *variable, const char *fallback);
+
+#define COMMAND_INGEST  command_setting("WAYBILL_INGEST", "tcp://127.0.0.1:7411")
+#define COMMAND_LIVE    command_setting("WAYBILL_LIVE", "tcp://127.0.0.1:7412")
+#define COMMAND_STREAMS command_setting("WAYBILL_STREAMS", "tcp://127.0.0.1:7413")
+#define COMMAND_GATEWAY command_setting("WAYBILL_GATEWAY", "http://127.0.0.1:7400")
+
+/* Seconds on the command line to milliseconds: "1.5" gives 1500; -1 if the text is not a number
+ * from 0 to 86,400. */
+int command_seconds_ms(const char *text);
+
+/* "waybill publish: message: detail (hint)" on standard error. */
+void command_complain(const char *command, const struct wb_error *err);
+
+/* SIGINT and SIGTERM set command_stopped and interrupt waiting calls; a second one ends the
+ * program. SIGPIPE is ignored, so that writing to a closed pipe is an error like others. */
+extern volatile sig_atomic_t command_stopped;
+void command_catch_signals(void);
+
+#endif
