@@ -7,7 +7,7 @@
 #define LIMIT_EVENT_BYTES   (64 * 1024)   /* one encoded Event */
 #define LIMIT_MESSAGE_BYTES (1024 * 1024) /* one ZeroMQ message, either way */
 #define LIMIT_BATCH_EVENTS  1024
-#define LIMIT_DEPTH         4 /* nesting of messages inside a ClientMessage or BrokerMessage */
+#define LIMIT_DEPTH         5 /* nesting of messages inside a ClientMessage or BrokerMessage */
 #define LIMIT_NOTICES       32
 #define LIMIT_ATTRIBUTES    64
 #define LIMIT_FILTER_VALUES 64

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <waybill/error.h>
 #include <waybill/event.h>
 
@@ -20,26 +21,57 @@ enum field_type {
     FIELD_NUMBER, /* uint32, up to max */
     FIELD_STAGE,  /* ACCEPTED */
     FIELD_KIND,   /* progress */
-    FIELD_TIME    /* RFC 3339; fills utc_offset_minutes and date_only too */
+    FIELD_TIME,   /* RFC 3339; fills occurred_at_us, utc_offset_minutes and date_only */
+    FIELD_NOTICE, /* materials */
+    FIELD_TRACE   /* traceparent of W3C Trace Context */
+};
+
+/* The message that a field stands in. */
+enum field_part {
+    PART_EVENT,
+    PART_HANDLER,
+    PART_SPECIAL,
+    PART_EXTENSION,
+    PART_DECISION,
+    PART_NOTICE,
+    PART_COUNT
 };
 
 struct field {
     const char *name; /* dotted: case_no, handler.name, notices.title, decision.reason */
     enum field_type type;
     size_t max; /* bytes, or the largest number */
+    enum field_part part;
+    size_t offset; /* of the member in the part's struct */
 };
 
-extern const struct field fields[];
+extern const struct field fields[]; /* sorted by name */
 extern const size_t field_count;
+extern const struct field field_attribute_name, field_attribute_value;
+
+/* The range of occurred_at_us (1970 to 2200) and of utc_offset_minutes. */
+#define FIELD_TIME_END_US    INT64_C(7258118400000000)
+#define FIELD_OFFSET_MINUTES 1080
+/* The offset that a date without time and offset gets: Asia/Shanghai's. */
+#define FIELD_DEFAULT_OFFSET 480
 
 /* By dotted name, NULL if there is none. "attributes.NAME" is not in the table: see field_set. */
 const struct field *field_find(const char *name);
 
+/* Whether a text that is not empty fits a field of text: FIELD_TOO_LONG, FIELD_TEXT, FIELD_VALUE.
+ */
+int field_check(const struct field *field, const char *text, struct wb_error *err);
+
+/* The same for the name and value of an attribute. */
+int field_check_attribute(const char *name, const char *value, struct wb_error *err);
+
 /* Sets one field from text, as mapping files and NDJSON readers have it: the text is copied into
  * the arena and the part that it belongs to (handler, special …) is created when it is first
  * needed. "notices.title" and its like speak of the event's last notice, creating the first;
- * "attributes.X" adds an attribute. An empty text leaves the field unset. Returns 0, or -1 and err
- * naming field and value (FIELD_VALUE, STAGE_UNKNOWN, TIME_RANGE, FIELD_TOO_LONG, …). */
+ * "attributes.X" adds an attribute. An empty text leaves the field unset. A time of day needs an
+ * offset from UTC; a date alone is taken at FIELD_DEFAULT_OFFSET. Returns 0, or -1 and err naming
+ * field and value (FIELD_VALUE, STAGE_UNKNOWN, TIME_RANGE, FIELD_TOO_LONG, …; SYSTEM if the arena
+ * is full). */
 int field_set(wb_event *event, struct arena *arena, const char *name, const char *text,
               struct wb_error *err);
 

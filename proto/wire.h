@@ -30,14 +30,25 @@ struct wire_field {
 int wire_next(struct wire *wire, struct wire_field *field);
 
 /* Walks an encoded message as its descriptor has it, to at most `depth` levels: well-formed, wire
- * types as declared, texts clean UTF-8 without NUL, at most LIMIT_BATCH_EVENTS entries in a list (4
- * times as many unknown fields). Allocates nothing. Returns 0, or -1 and err with the given code
- * and the field's dotted name. */
+ * types as declared, texts UTF-8 without NUL, no part and no oneof given twice, at most
+ * LIMIT_BATCH_EVENTS entries in a list and 4 times as many unknown fields in a message. Allocates
+ * nothing. Returns 0, or -1 and err with the given code and the field's dotted name. */
 int wire_check(const ProtobufCMessageDescriptor *descriptor, const uint8_t *data, size_t bytes,
                unsigned depth, int code, struct wb_error *err);
 
+/* What a text holds, as bits. */
+enum wire_text {
+    WIRE_TEXT_BROKEN = 1,  /* not UTF-8 (RFC 3629), or NUL: then the other bits say nothing */
+    WIRE_TEXT_NEWLINE = 2, /* '\n', '\r' or '\t' */
+    WIRE_TEXT_CONTROL = 4, /* another control character, U+0001 to U+001F or U+007F to U+009F */
+};
+unsigned wire_text(const char *text, size_t bytes);
+
+/* The length of the UTF-8 character at the text's beginning, 1 to 4; 0 if there is none. */
+unsigned wire_utf8_next(const char *text, size_t bytes);
+
 /* True if the bytes are UTF-8 (RFC 3629) without NUL and, unless newlines are allowed, without
- * control characters; '\t' counts as a newline. */
+ * control characters. */
 bool wire_utf8(const char *text, size_t bytes, bool newlines);
 
 void wire_put_varint(struct buffer *out, uint32_t field, uint64_t value); /* not if 0 */
