@@ -16,6 +16,7 @@
 #ifndef WAYBILL_PUBLISHER_H
 #define WAYBILL_PUBLISHER_H
 
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <waybill/error.h>
@@ -49,6 +50,9 @@ struct wb_publisher_options {
     wb_receipt_fn *receipt; /* may be NULL */
     wb_session_fn *session; /* may be NULL */
     void *arg;              /* for both */
+    /* For signal handlers; may be NULL. Once it is not 0 nothing waits any more: a send that finds
+     * the window full and a flush fail with WB_E_TIMEOUT, poll returns at once. */
+    const volatile sig_atomic_t *stop;
 };
 
 /* Does not wait for the broker. NULL and err if an argument is not valid. options may be NULL. */
@@ -57,8 +61,8 @@ WB_EXPORT wb_publisher *wb_publisher_open(const char *endpoint, const char *sour
                                           struct wb_error *err);
 
 /* Validates and copies the event, and queues it. Waits while the window is full, for as long as the
- * broker is away. -1 and err if the event is not valid (the publisher goes on) or the session was
- * refused for good (every later call fails alike). */
+ * broker is away. -1 and err, and the event is not queued, if it is not valid (the publisher goes
+ * on) or the session was refused for good (every later call fails alike). */
 WB_EXPORT int wb_publisher_send(wb_publisher *publisher, const wb_event *event, void *tag,
                                 struct wb_error *err);
 
