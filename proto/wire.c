@@ -96,6 +96,17 @@ static int complain(const struct complaint *complaint, const struct level *level
     return problem_field(complaint->err, complaint->code, name, "%s: %s", name, what);
 }
 
+/* Of an event's text a person can be told more than that the event is malformed. */
+static int complain_text(const struct complaint *complaint, const struct level *level,
+                         const struct wire_field *found) {
+    char name[80], value[PROBLEM_VALUE];
+    bool event = complaint->code == WB_E_EVENT_MALFORMED;
+    path(level, name, sizeof name);
+    return problem_field(complaint->err, event ? WB_E_FIELD_TEXT : complaint->code, name,
+                         "%s is not UTF-8, or has a NUL: %s", name,
+                         problem_value((const char *)found->data, found->length, value));
+}
+
 static enum wire_type declared(const ProtobufCFieldDescriptor *field) {
     switch (field->type) {
     case PROTOBUF_C_TYPE_STRING:
@@ -177,7 +188,7 @@ static int check_field(const struct complaint *complaint, struct level *level,
         return -1;
     if (field->type == PROTOBUF_C_TYPE_STRING) {
         if (!wire_utf8((const char *)found->data, found->length, true))
-            return complain(complaint, level, "not UTF-8, or with a NUL");
+            return complain_text(complaint, level, found);
     } else if (field->type == PROTOBUF_C_TYPE_MESSAGE) {
         if (level->depth == 0)
             return complain(complaint, level, "nested too deeply");

@@ -32,7 +32,8 @@ int wire_next(struct wire *wire, struct wire_field *field);
 /* Walks an encoded message as its descriptor has it, to at most `depth` levels: well-formed, wire
  * types as declared, texts UTF-8 without NUL, no part and no oneof given twice, at most
  * LIMIT_BATCH_EVENTS entries in a list and 4 times as many unknown fields in a message. Allocates
- * nothing. Returns 0, or -1 and err with the given code and the field's dotted name. */
+ * nothing. Returns 0, or -1 and err with the given code and the field's dotted name; a broken text
+ * of an event is FIELD_TEXT rather than EVENT_MALFORMED. */
 int wire_check(const ProtobufCMessageDescriptor *descriptor, const uint8_t *data, size_t bytes,
                unsigned depth, int code, struct wb_error *err);
 
