@@ -131,7 +131,8 @@ static bool receipts_fit(const struct session *s, const Waybill__V1__Acknowledge
     if (!s->flight_count || ack->batch != s->batch || ack->n_receipts != s->flights[0])
         return false;
     for (size_t i = 0; i < ack->n_receipts; i++)
-        if (!ack->receipts[i]->offset == !ack->receipts[i]->refusal)
+        if (!ack->receipts[i]->offset == !ack->receipts[i]->refusal ||
+            (ack->receipts[i]->refusal && !ack->receipts[i]->refusal->code))
             return false;
     return true;
 }
@@ -180,6 +181,10 @@ static void on_refusal(struct session *s, const Waybill__V1__Refusal *refusal, i
         return;
     if (is_of_the_past(s, err.code))
         return;
+    if (!err.code) {
+        protocol_error(s, now_us, "the broker sent a refusal without a code");
+        return;
+    }
     char words[600];
     problem_line(&err, words, sizeof words);
     bool open = s->state == SESSION_OPEN;
