@@ -2,7 +2,9 @@
  * of server-sent events. TLS and HTTP/2 are the business of the proxy in front.
  *
  * Everything is bounded: connections, the head and body of a request, the time for them, what is
- * queued for a slow client. Every close has a reason, which is counted. */
+ * queued for a slow client. What a limit stops is answered with its status (400, 408, 413, 414,
+ * 417, 431, 503, 505) and a line of text, then closed. Every close has a reason, which is counted.
+ * The requests of one connection are handled one after the other. */
 #ifndef COMMON_HTTP_H
 #define COMMON_HTTP_H
 
@@ -16,63 +18,78 @@ struct http_server;
 struct http_exchange; /* one request and its answer */
 
 struct http_limits {
-    int connections;     /* the most at once; further ones get 503 and are closed */
+    int connections;     /* the most at once; an idle one gives way to a new one, else 503 */
     size_t head_bytes;   /* request line and headers; more gets 431, a long target 414 */
     size_t body_bytes;   /* more gets 413 */
     int64_t request_ms;  /* from the first byte to the last; more gets 408 */
     int64_t idle_ms;     /* between two requests on a connection */
-    size_t queued_bytes; /* not yet taken by the client; more closes it ("slow client") */
+    int64_t stall_ms;    /* in which a client takes nothing of what is queued for it */
+    size_t queued_bytes; /* of a stream, not yet taken by the client; more closes it */
 };
 
 extern const struct http_limits http_limits_default;
 
-/* Called with each whole request. It answers before it returns, or keeps the exchange and answers
- * later; the server calls the exchange's `gone` function if the client leaves first. */
+/* Called with each whole request, from the loop and never from within another function of this
+ * header. It answers before it returns, or keeps the exchange and answers later; the server calls
+ * the exchange's `gone` function if the client leaves first. */
 typedef void http_handler(void *arg, struct http_exchange *exchange);
 typedef void http_gone(void *arg, struct http_exchange *exchange);
-/* For the metrics: a request was answered (reason NULL) or a connection closed for the reason. */
+/* For the metrics: a request was answered (reason NULL; a stream when it begins, a refusal with
+ * took_us 0) or a connection closed for the reason (status 0). Reasons are constants. */
 typedef void http_observer(void *arg, int status, int64_t took_us, const char *closed_reason);
 
 struct http_options {
-    const char *addresses; /* "[::]:8080", "127.0.0.1:0 [::1]:0": by space or comma */
-    const struct http_limits *limits;
-    const char *const *headers; /* "Name: value", ended by NULL: sent with every answer */
+    const char *addresses; /* "[::]:8080", "127.0.0.1:0 [::1]:0": by space or comma, at most 8 */
+    const struct http_limits *limits; /* copied; NULL: the default */
+    const char *const *headers;       /* "Name: value", ended by NULL: sent with every answer */
     http_handler *handler;
     http_observer *observer; /* may be NULL */
     void *arg;
 };
 
-/* All addresses or none; with port 0 each address after the first gets the first one's port if it
- * is free. NULL and err naming the address. */
+/* All addresses or none, but an IPv6 address is left out, with a warning, where the machine has no
+ * IPv6 and another address remains. "[::]" also takes IPv4 unless an IPv4 address is in the list.
+ * With port 0 each address after the first gets the first one's port if it is free. NULL and err
+ * naming the address; what it opened closes when the loop runs. */
 struct http_server *http_listen(uv_loop_t *loop, const struct http_options *options,
                                 struct wb_error *err);
 /* The address of the first listener, as "127.0.0.1:43121". */
 const char *http_address(const struct http_server *server);
 int http_connections(const struct http_server *server);
 
-/* Stops listening, lets running requests finish for at most grace_ms, ends event streams, then
- * closes the rest and calls `closed`. */
+/* Stops listening, lets running requests finish for at most grace_ms, ends event streams (their
+ * `gone` is called), then closes the rest, frees the server and calls `closed` from the loop. */
 void http_stop(struct http_server *server, int64_t grace_ms, void (*closed)(void *arg), void *arg);
 
-/* The request. Texts last as long as the exchange. */
+/* The request. Texts last until the exchange is answered or its stream begins. Path, query and form
+ * are UTF-8 without NUL: the server has refused what is not. */
 const char *http_method(const struct http_exchange *exchange);
-const char *http_path(const struct http_exchange *exchange); /* decoded, without the query */
+const char *http_path(const struct http_exchange *exchange);   /* decoded, without the query */
+const char *http_target(const struct http_exchange *exchange); /* as it came, with the query */
+/* The path's parts between its slashes, each decoded, so that an encoded slash stays inside its
+ * part: "/c/A%2F1/" is "c", "A/1", "". Returns how many there are, also where that is more than
+ * max and only the first max are given. */
+size_t http_parts(const struct http_exchange *exchange, const char **parts, size_t max);
 const char *http_query(const struct http_exchange *exchange, const char *name);  /* decoded; NULL */
 const char *http_header(const struct http_exchange *exchange, const char *name); /* NULL */
 const void *http_body(const struct http_exchange *exchange, size_t *bytes);
+/* A field of a body of type application/x-www-form-urlencoded, decoded; NULL. */
+const char *http_form(const struct http_exchange *exchange, const char *name);
 const char *http_peer(const struct http_exchange *exchange); /* "2001:db8::7" */
 
 /* The answer, once. HEAD gets the headers alone. headers: more "Name: value", ended by NULL, or
- * NULL. The body is copied. */
+ * NULL; one with a line break in it is left out. The body is copied. */
 void http_answer(struct http_exchange *exchange, int status, const char *type,
                  const char *const *headers, const void *body, size_t bytes);
-/* Called if the client leaves before the answer, or while a stream is open: then, and not after
- * http_stream_end, the exchange is gone when it returns. */
+/* Called if the connection breaks before the answer, or the client leaves an open stream: then, and
+ * not after http_stream_end, the exchange is gone when it returns. A client that only closed its
+ * sending side still gets a whole answer. */
 void http_on_gone(struct http_exchange *exchange, http_gone *gone, void *arg);
 
 /* text/event-stream instead of a body. Written bytes are complete events; what the client does not
- * take is queued up to limits.queued_bytes, then the client is closed and `gone` is called (from
- * the loop, never from within http_stream_write). */
+ * take is queued. A write that would bring the queue over limits.queued_bytes closes the client
+ * ("slow client"), unless nothing is queued yet; `gone` is called from the loop, never from within
+ * http_stream_write. After it, until `gone`, writes do nothing. */
 void http_stream_begin(struct http_exchange *exchange, const char *const *headers);
 void http_stream_write(struct http_exchange *exchange, const void *data, size_t bytes);
 void http_stream_end(struct http_exchange *exchange);
