@@ -55,7 +55,8 @@ end() {
 
 # Listening TCP ports, of all addresses and both families.
 listening() {
-    awk '$4 == "0A" { sub(/.*:/, "", $2); print $2 }' /proc/net/tcp /proc/net/tcp6 2>/dev/null || true
+    awk '$4 == "0A" { sub(/.*:/, "", $2); print $2 }' /proc/net/tcp /proc/net/tcp6 2>/dev/null ||
+        true
 }
 
 port_free() {

@@ -1,9 +1,9 @@
 """Fixtures: real PostgreSQL, real programs, on ports of their own.
 
-A test that asks for `broker` gets a broker on an empty database; `gateway` adds a gateway before it;
-`cli` runs `waybill …` with both in its environment, `cli.run("waybill-adapter-file", …)` any other
-program. `proto` are the Python modules that protoc makes, `publisher` and `follower` speak the wire
-contract with them. A failed test shows the end of every log.
+A test that asks for `broker` gets a broker on an empty database; `gateway` adds a gateway before
+it; `cli` runs `waybill …` with both in its environment, `cli.run("waybill-adapter-file", …)` any
+other program. `proto` are the Python modules that protoc makes, `publisher` and `follower` speak
+the wire contract with them. A failed test shows the end of every log.
 """
 
 import sys
@@ -54,7 +54,7 @@ def proto(tmp_path_factory):
 
 @pytest.fixture
 def make_broker(tmp_path, database):
-    """make_broker(arguments=[…]) gives a broker that is not yet started, on this test's database."""
+    """make_broker(arguments=[…]) gives a broker on this test's database, not yet started."""
     made = []
 
     def make(database=database, **options):

@@ -88,8 +88,8 @@ class Program:
             self.process.wait()
 
     def close(self):
-        """At the end of a test: a clean end, and nothing that a sanitizer complained about. One that
-        was killed, or whose end the test itself has waited for, is not judged by its status."""
+        """At the end of a test: a clean end, and nothing that a sanitizer complained about. One
+        that was killed, or whose end the test has waited for, is not judged by its status."""
         if self.running():
             self.stop()
         reports = sanitizer_reports(self.text())
