@@ -4,8 +4,8 @@
 
 #define PROTOCOL_VERSION 1
 
-#define LIMIT_EVENT_BYTES   (64 * 1024)   /* one encoded Event */
-#define LIMIT_MESSAGE_BYTES (1024 * 1024) /* one ZeroMQ message, either way */
+#define LIMIT_EVENT_BYTES   65536   /* one encoded Event */
+#define LIMIT_MESSAGE_BYTES 1048576 /* one ZeroMQ message, either way */
 #define LIMIT_BATCH_EVENTS  1024
 #define LIMIT_DEPTH         5 /* nesting of messages inside a ClientMessage or BrokerMessage */
 #define LIMIT_NOTICES       32

@@ -15,17 +15,17 @@ typedef Waybill__V1__Decision decision;
 typedef Waybill__V1__Attribute attribute;
 
 #define EVENT(name, type, max)                                                                     \
-    { #name, type, max, PART_EVENT, offsetof(wb_event, name) }
+    { #name, type, PART_EVENT, max, offsetof(wb_event, name) }
 #define HANDLER(name, type, max)                                                                   \
-    { "handler." #name, type, max, PART_HANDLER, offsetof(wb_handler, name) }
+    { "handler." #name, type, PART_HANDLER, max, offsetof(wb_handler, name) }
 #define SPECIAL(name, type, max)                                                                   \
-    { "special." #name, type, max, PART_SPECIAL, offsetof(special_procedure, name) }
+    { "special." #name, type, PART_SPECIAL, max, offsetof(special_procedure, name) }
 #define EXTENSION(name, type, max)                                                                 \
-    { "extension." #name, type, max, PART_EXTENSION, offsetof(extension, name) }
+    { "extension." #name, type, PART_EXTENSION, max, offsetof(extension, name) }
 #define DECISION(name, type, max)                                                                  \
-    { "decision." #name, type, max, PART_DECISION, offsetof(decision, name) }
+    { "decision." #name, type, PART_DECISION, max, offsetof(decision, name) }
 #define NOTICE(name, type, max)                                                                    \
-    { "notices." #name, type, max, PART_NOTICE, offsetof(wb_notice, name) }
+    { "notices." #name, type, PART_NOTICE, max, offsetof(wb_notice, name) }
 
 /* PROTOCOL.md, 'Fields', says what they mean; a test compares it with this table. */
 const struct field fields[] = {
@@ -54,7 +54,7 @@ const struct field fields[] = {
     NOTICE(text, FIELD_PROSE, 4000),
     NOTICE(title, FIELD_NAME, 200),
     NOTICE(url, FIELD_URL, 2000),
-    {"occurred_at", FIELD_TIME, 0, PART_EVENT, offsetof(wb_event, occurred_at_us)},
+    {"occurred_at", FIELD_TIME, PART_EVENT, 0, offsetof(wb_event, occurred_at_us)},
     EVENT(parent_case_no, FIELD_ID, LIMIT_CASE_NO_BYTES),
     EVENT(region_code, FIELD_DIGITS, 12),
     EVENT(replaces, FIELD_ID, 128),
@@ -70,8 +70,8 @@ const struct field fields[] = {
 };
 const size_t field_count = sizeof fields / sizeof *fields;
 
-const struct field field_attribute_name = {"attributes.name", FIELD_ID, 100, PART_COUNT, 0};
-const struct field field_attribute_value = {"attributes.value", FIELD_PROSE, 2000, PART_COUNT, 0};
+const struct field field_attribute_name = {"attributes.name", FIELD_ID, PART_COUNT, 100, 0};
+const struct field field_attribute_value = {"attributes.value", FIELD_PROSE, PART_COUNT, 2000, 0};
 
 static int compare(const void *name, const void *field) {
     return strcmp(name, ((const struct field *)field)->name);
@@ -88,12 +88,20 @@ static bool digits(const char *text, size_t count) {
     return true;
 }
 
+/* Of digits alone. */
+static int number_of(const char *text, size_t count) {
+    int number = 0;
+    for (size_t i = 0; i < count; i++)
+        number = number * 10 + (text[i] - '0');
+    return number;
+}
+
 static bool valid_date(const char *text, size_t bytes) {
     static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     if (bytes != 10 || !digits(text, 4) || text[4] != '-' || !digits(text + 5, 2) ||
         text[7] != '-' || !digits(text + 8, 2))
         return false;
-    int year = atoi(text), month = atoi(text + 5), day = atoi(text + 8);
+    int year = number_of(text, 4), month = number_of(text + 5, 2), day = number_of(text + 8, 2);
     bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
     return month >= 1 && month <= 12 && day >= 1 &&
            day <= days[month - 1] + (month == 2 && leap ? 1 : 0);
@@ -382,7 +390,7 @@ static const char *const notice_kinds[] = {"information", "materials", "fee",
                                            "visit",       "result",    "remedy"};
 static const char *const standings[] = {"current", "corrected", "retracted", "unmatched"};
 
-#define COUNT(names) ((int)(sizeof names / sizeof *names))
+#define COUNT(names) ((int)(sizeof(names) / sizeof *(names)))
 
 static const char *name_in(const char *const *names, int count, int value, const char *otherwise) {
     return value >= 0 && value < count ? names[value] : otherwise;

@@ -40,8 +40,8 @@ enum field_part {
 struct field {
     const char *name; /* dotted: case_no, handler.name, notices.title, decision.reason */
     enum field_type type;
-    size_t max; /* bytes, or the largest number */
     enum field_part part;
+    size_t max;    /* bytes, or the largest number */
     size_t offset; /* of the member in the part's struct */
 };
 

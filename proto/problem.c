@@ -113,15 +113,15 @@ bool problem_retriable(int code) {
 }
 
 /* Writes one character of a value, escaped if it cannot be printed; returns how many bytes. */
-static unsigned quote(char *to, const char *at, unsigned length) {
+static unsigned quote(char to[8], const char *at, unsigned length) {
     unsigned char c = (unsigned char)*at;
     const char *named = strchr("\nn\rr\tt\"\"\\\\", c);
-    if (length == 1 && c && named && (named[1] == c || c < 0x20))
-        return (unsigned)sprintf(to, "\\%c", named[1]);
+    if (length == 1 && c && named && (c < 0x20 || c == '"' || c == '\\'))
+        return (unsigned)snprintf(to, 8, "\\%c", named[1]);
     if (length == 0 || (length == 1 && (c < 0x20 || c == 0x7f)))
-        return (unsigned)sprintf(to, "\\x%02x", c);
+        return (unsigned)snprintf(to, 8, "\\x%02x", c);
     if (length == 2 && c == 0xc2 && (unsigned char)at[1] < 0xa0)
-        return (unsigned)sprintf(to, "\\u%04x", (unsigned char)at[1]);
+        return (unsigned)snprintf(to, 8, "\\u%04x", (unsigned char)at[1]);
     memcpy(to, at, length);
     return length;
 }
@@ -141,7 +141,7 @@ const char *problem_value(const char *value, size_t bytes, char text[PROBLEM_VAL
         length += written;
         i += of ? of : 1;
     }
-    strcpy(text + length, i < bytes ? "…\"" : "\"");
+    snprintf(text + length, PROBLEM_VALUE - length, "%s", i < bytes ? "…\"" : "\"");
     return text;
 }
 
