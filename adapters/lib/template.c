@@ -165,3 +165,7 @@ const char *template_lack(const struct template *template, const struct record *
 const char *template_text(const struct template *template) {
     return template->text;
 }
+
+const char *template_constant(const struct template *template) {
+    return template->named == 0 ? template->literals : NULL;
+}

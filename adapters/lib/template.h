@@ -43,5 +43,7 @@ const char *template_lack(const struct template *template, const struct record *
                           const struct template_blank *blank);
 
 const char *template_text(const struct template *template); /* as written */
+/* What it always gives, if it names no column; else NULL. */
+const char *template_constant(const struct template *template);
 
 #endif
