@@ -9,9 +9,7 @@ static const struct command {
     const char *name, *summary;
     int (*run)(int argc, char **argv);
 } commands[] = {
-#ifdef COMMAND_HAS_PUBLISH
     {"publish", "send events from NDJSON, and print what became of each", command_publish},
-#endif
 #ifdef COMMAND_HAS_TAIL
     {"tail", "follow the log from any place in it", command_tail},
 #endif
@@ -25,7 +23,8 @@ static const struct command {
 
 static const size_t command_count = sizeof commands / sizeof *commands;
 
-const char *argp_program_version = "waybill " WAYBILL_VERSION;
+/* argp looks for it from libc. */
+WB_EXPORT const char *argp_program_version = "waybill " WAYBILL_VERSION;
 
 static void print_help(void) {
     puts("Usage: waybill COMMAND [OPTION...]\n\n"
