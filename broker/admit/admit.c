@@ -1,0 +1,331 @@
+#include "broker/admit/admit.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/cases/code.h"
+#include "broker/journal/journal.h"
+#include "broker/journal/source.h"
+#include "broker/journal/submission.h"
+#include "broker/meter.h"
+#include "broker/session/endpoint.h"
+#include "common/arena.h"
+#include "common/buffer.h"
+#include "common/timestamp.h"
+#include "proto/problem.h"
+#include "proto/validate.h"
+
+#define DECODE_BYTES (1024 * 1024) /* an event of 64 KiB unpacks to less than this */
+
+struct admit {
+    struct admit_options options;
+    struct journal *journal;
+    struct sources *sources;
+    struct endpoint *endpoint;
+    struct arena arena; /* the event that is being decoded */
+    struct buffer receipts, out;
+    uint64_t first_offset, head_offset;
+    bool shut, paused, stopping;
+    struct wb_error why; /* while shut */
+};
+
+/* An ingest session's own part. */
+struct intake {
+    struct session *session;
+    struct source *source;
+    uint64_t batch;          /* the last one taken */
+    uint32_t unacknowledged; /* events */
+    bool suspect;            /* its next events may be repeats */
+    struct publish *first;   /* unsettled, for when the session goes before they do */
+};
+
+/* A Publish on its way through the journal. */
+struct publish {
+    struct submission submission; /* first: the journal hands this back */
+    struct admit *admit;
+    struct intake *intake; /* NULL: the session is gone, nobody wants the acknowledgement */
+    struct publish *next, **link;
+    zmq_msg_t frame; /* the events' bytes */
+    uint64_t batch;
+    int64_t received_us;
+    bool want_codes;
+    struct wb_error *refusals; /* one for each refused event, grown as needed */
+    size_t refusal_count;
+    struct entry entries[];
+};
+
+static void unlink_publish(struct publish *p) {
+    if (!p->intake)
+        return;
+    *p->link = p->next;
+    if (p->next)
+        p->next->link = p->link;
+    p->intake = NULL;
+}
+
+static void link_publish(struct publish *p, struct intake *intake) {
+    p->intake = intake;
+    p->next = intake->first;
+    p->link = &intake->first;
+    if (p->next)
+        p->next->link = &p->next;
+    intake->first = p;
+}
+
+static void watch_pending(struct admit *a) {
+    size_t pending = journal_pending_bytes(a->journal);
+    meter_set(METER_PENDING_BYTES, NULL, (int64_t)pending);
+    bool full = pending >= a->options.pending_max;
+    if (full != a->paused && !a->stopping) {
+        a->paused = full;
+        endpoint_read(a->endpoint, !full);
+    }
+}
+
+/* From the journal: the outcome. */
+
+static void acknowledge(struct admit *a, struct publish *p) {
+    struct intake *intake = p->intake;
+    char code[CODE_TEXT];
+    size_t repeats = 0;
+    buffer_clear(&a->receipts);
+    buffer_clear(&a->out);
+    for (size_t i = 0; i < p->submission.count; i++) {
+        const struct entry *e = &p->entries[i];
+        bool coded = p->want_codes && !e->refusal;
+        if (coded)
+            code_of_case(e->header.case_no, code);
+        frame_add_receipt(&a->receipts, e->offset, e->repeat, coded ? code : NULL, e->refusal);
+        repeats += e->repeat;
+    }
+    frame_put_acknowledgement(&a->out, p->batch, &a->receipts);
+    intake->suspect = repeats > 0;
+    intake->unacknowledged -= (uint32_t)p->submission.count;
+    meter_observe_us(METER_ACKNOWLEDGE_SECONDS, monotonic_us() - p->received_us);
+    if (a->out.failed ||
+        session_send(intake->session, a->out.data, a->out.length) == SENT_NOT_NOW) {
+        struct wb_error err;
+        problem(&err, WB_E_WINDOW_EXCEEDED, "the acknowledgements are not being read");
+        session_end(intake->session, &err);
+    }
+}
+
+static void on_settled(struct submission *s, bool committed) {
+    struct publish *p = (struct publish *)s;
+    if (p->intake && committed) {
+        acknowledge(p->admit, p);
+    } else if (p->intake) {
+        struct wb_error err;
+        problem(&err, WB_E_NOT_READY, "the database did not record the batch");
+        session_end(p->intake->session, &err);
+    }
+    unlink_publish(p);
+}
+
+static void on_release(struct submission *s) {
+    struct publish *p = (struct publish *)s;
+    struct admit *a = p->admit;
+    zmq_msg_close(&p->frame);
+    free(p->refusals);
+    free(p);
+    watch_pending(a);
+}
+
+/* From a publisher: events. */
+
+static int refuse_event(struct publish *p, struct entry *e, const struct wb_error *err) {
+    if (!p->refusals)
+        p->refusals = calloc(p->submission.count, sizeof *p->refusals);
+    if (!p->refusals)
+        return -1;
+    meter_add(METER_REFUSALS, problem_name(err->code), 1);
+    p->refusals[p->refusal_count] = *err;
+    e->refusal = &p->refusals[p->refusal_count++];
+    return 0;
+}
+
+static int admit_event(struct admit *a, struct slice bytes, struct entry *e, struct wb_error *err) {
+    wb_event *event;
+    arena_reset(&a->arena);
+    if (event_decode(bytes.data, bytes.length, &a->arena, &event, err) != 0)
+        return -1;
+    if (event->kind == WAYBILL__V1__KIND__KIND_ALERT)
+        return problem_field(err, WB_E_KIND_NOT_ALLOWED, "kind", "alert");
+    e->event = bytes;
+    if (!header_read(bytes.data, bytes.length, &e->header))
+        return problem(err, WB_E_EVENT_MALFORMED, "%zu bytes", bytes.length);
+    return 0;
+}
+
+static struct publish *new_publish(struct admit *a, struct intake *intake,
+                                   const struct frame_publish *publish, zmq_msg_t *frame) {
+    struct publish *p = calloc(1, sizeof *p + publish->count * sizeof p->entries[0]);
+    if (!p)
+        return NULL;
+    p->admit = a;
+    p->batch = publish->batch;
+    p->want_codes = publish->want_codes;
+    p->received_us = monotonic_us();
+    p->submission = (struct submission){.source = intake->source,
+                                        .suspect = intake->suspect,
+                                        .count = publish->count,
+                                        .bytes = sizeof *p + publish->count * sizeof p->entries[0] +
+                                                 zmq_msg_size(frame),
+                                        .entries = p->entries,
+                                        .settled = on_settled,
+                                        .release = on_release};
+    return p;
+}
+
+static int check_publish(const struct admit *a, const struct intake *intake,
+                         const struct frame_publish *publish, struct wb_error *err) {
+    if (publish->batch != intake->batch + 1)
+        return problem(err, WB_E_OUT_OF_SEQUENCE, "batch %llu after batch %llu",
+                       (unsigned long long)publish->batch, (unsigned long long)intake->batch);
+    if (publish->count > a->options.window_events - intake->unacknowledged)
+        return problem(err, WB_E_WINDOW_EXCEEDED, "%zu events with %u unacknowledged, window %u",
+                       publish->count, intake->unacknowledged, a->options.window_events);
+    return 0;
+}
+
+static int on_publish(struct admit *a, struct intake *intake, const struct frame_publish *publish,
+                      zmq_msg_t *frame, struct wb_error *err) {
+    if (check_publish(a, intake, publish, err) != 0)
+        return -1;
+    struct publish *p = new_publish(a, intake, publish, frame);
+    if (!p)
+        return problem(err, WB_E_NOT_READY, "out of memory");
+    for (size_t i = 0; i < publish->count; i++) {
+        struct wb_error refusal;
+        if (admit_event(a, publish->events[i], &p->entries[i], &refusal) != 0 &&
+            refuse_event(p, &p->entries[i], &refusal) != 0) {
+            free(p);
+            return problem(err, WB_E_NOT_READY, "out of memory");
+        }
+    }
+    /* Short frames lie inside zmq_msg_t itself: the slices have to follow the move. */
+    const uint8_t *before = zmq_msg_data(frame);
+    zmq_msg_init(&p->frame);
+    zmq_msg_move(&p->frame, frame);
+    const uint8_t *after = zmq_msg_data(&p->frame);
+    if (before != after)
+        for (size_t i = 0; i < publish->count; i++)
+            if (!p->entries[i].refusal) {
+                p->entries[i].event.data = after + (p->entries[i].event.data - before);
+                header_read(p->entries[i].event.data, p->entries[i].event.length,
+                            &p->entries[i].header);
+            }
+    intake->batch = publish->batch;
+    intake->unacknowledged += (uint32_t)publish->count;
+    link_publish(p, intake);
+    journal_submit(a->journal, &p->submission);
+    watch_pending(a);
+    return 0;
+}
+
+/* The role. */
+
+static int on_opened(void *arg, struct session *session, Waybill__V1__Welcome *welcome,
+                     struct wb_error *err) {
+    struct admit *a = arg;
+    if (source_validate(session->source, err) != 0)
+        return -1;
+    if (a->shut) {
+        *err = a->why;
+        return -1;
+    }
+    struct intake *intake = calloc(1, sizeof *intake);
+    struct source *source = intake ? sources_add(a->sources, session->source) : NULL;
+    if (!source) {
+        free(intake);
+        return problem(err, WB_E_TOO_MANY_SESSIONS, "%d sources", SOURCES_MAX);
+    }
+    intake->session = session;
+    intake->source = source;
+    intake->suspect = true;
+    session->data = intake;
+    welcome->limits->window_events = a->options.window_events;
+    welcome->first_offset = a->first_offset;
+    welcome->head_offset = a->head_offset;
+    welcome->public_url = (char *)a->options.public_url;
+    return 0;
+}
+
+static int on_message(void *arg, struct session *session, const client_message *message,
+                      const struct frame_publish *publish, zmq_msg_t *frame, struct wb_error *err) {
+    if (message)
+        return problem(err, WB_E_WRONG_ENDPOINT, "on ingest");
+    return on_publish(arg, session->data, publish, frame, err);
+}
+
+static void on_closed(void *arg, struct session *session) {
+    struct intake *intake = session->data;
+    (void)arg;
+    while (intake->first)
+        unlink_publish(intake->first);
+    free(intake);
+}
+
+struct admit *admit_new(uv_loop_t *loop, void *context, const struct endpoint_options *endpoint,
+                        const struct admit_options *options, struct journal *journal,
+                        struct sources *sources, struct wb_error *err) {
+    struct admit *a = calloc(1, sizeof *a);
+    if (!a) {
+        problem(err, WB_E_SYSTEM, "out of memory");
+        return NULL;
+    }
+    const struct role role = {.name = "ingest",
+                              .opened = on_opened,
+                              .message = on_message,
+                              .closed = on_closed,
+                              .arg = a};
+    a->options = *options;
+    a->journal = journal;
+    a->sources = sources;
+    arena_init(&a->arena, DECODE_BYTES);
+    buffer_init(&a->receipts, 0);
+    buffer_init(&a->out, 2 * LIMIT_MESSAGE_BYTES);
+    a->shut = true;
+    problem(&a->why, WB_E_NOT_READY, "the broker has just started");
+    a->endpoint = endpoint_new(loop, context, endpoint, &role, err);
+    if (!a->endpoint) {
+        admit_close(a);
+        return NULL;
+    }
+    return a;
+}
+
+void admit_close(struct admit *a) {
+    if (!a)
+        return;
+    endpoint_close(a->endpoint);
+    arena_free(&a->arena);
+    buffer_free(&a->receipts);
+    buffer_free(&a->out);
+    free(a);
+}
+
+const char *admit_address(const struct admit *a) {
+    return endpoint_address(a->endpoint);
+}
+
+void admit_log(struct admit *a, uint64_t first_offset, uint64_t head_offset) {
+    a->first_offset = first_offset;
+    a->head_offset = head_offset;
+}
+
+void admit_shut(struct admit *a, const struct wb_error *err) {
+    a->shut = true;
+    a->why = *err;
+    endpoint_end_all(a->endpoint, err);
+}
+
+void admit_open(struct admit *a) {
+    a->shut = false;
+}
+
+void admit_pause(struct admit *a) {
+    a->stopping = true;
+    endpoint_read(a->endpoint, false);
+}

@@ -1,0 +1,189 @@
+#include "broker/broker.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <zmq.h>
+
+#include "broker/admit/admit.h"
+#include "broker/cases/code.h"
+#include "broker/fanout/desk.h"
+#include "broker/fanout/feed.h"
+#include "broker/fanout/hub.h"
+#include "broker/journal/journal.h"
+#include "broker/journal/reader.h"
+#include "broker/journal/record.h"
+#include "broker/journal/source.h"
+#include "broker/meter.h"
+#include "broker/ops.h"
+#include "broker/options.h"
+#include "broker/session/endpoint.h"
+#include "common/log.h"
+#include "common/timestamp.h"
+#include "proto/problem.h"
+
+#define STOP_TICK_MS     10
+#define ACKNOWLEDGEMENTS 65536 /* more than the largest window: acknowledgements never block */
+#define DELIVERIES       64    /* at 256 KiB, 16 MiB for a peer that does not read */
+
+struct broker {
+    const struct options *options;
+    void *zmq;
+    struct sources *sources;
+    struct hub *hub;
+    struct reader *reader;
+    struct journal *journal;
+    struct admit *admit;
+    struct desk *desk;
+    struct feed *feed;
+    struct ops *ops;
+    uv_timer_t stop;
+    int64_t stop_by_us;
+    bool stopping, failed;
+};
+
+static void on_ready(void *arg, const struct opened *opened) {
+    struct broker *b = arg;
+    code_key(opened->code_key);
+    hub_reset(b->hub, opened->first_offset, opened->head_offset);
+    admit_log(b->admit, opened->first_offset, opened->head_offset);
+    meter_set(METER_READY, NULL, 1);
+    meter_set(METER_HEAD_OFFSET, NULL, (int64_t)opened->head_offset);
+    if (b->stopping)
+        return;
+    admit_open(b->admit);
+    desk_open(b->desk);
+    ops_ready(b->ops, NULL);
+    log_info("broker", "ready: ingest %s, live %s, streams %s, http %s", admit_address(b->admit),
+             feed_address(b->feed), desk_address(b->desk), ops_address(b->ops));
+}
+
+static void on_lost(void *arg, const char *reason) {
+    struct broker *b = arg;
+    struct wb_error err;
+    problem(&err, WB_E_NOT_READY, "%s", reason);
+    meter_set(METER_READY, NULL, 0);
+    ops_ready(b->ops, "the database is out of reach, or another broker writes");
+    if (!b->stopping)
+        admit_shut(b->admit, &err);
+}
+
+static void on_fatal(void *arg, const struct wb_error *err) {
+    struct broker *b = arg;
+    char words[600];
+    log_error("broker", "giving up: %s", problem_line(err, words, sizeof words));
+    b->failed = true;
+    broker_stop(b);
+}
+
+static void on_recorded(void *arg, const struct log_record *records, size_t count) {
+    struct broker *b = arg;
+    hub_append(b->hub, records, count);
+    admit_log(b->admit, hub_first(b->hub), hub_head(b->hub));
+    feed_publish(b->feed, records, count);
+    desk_pump(b->desk);
+}
+
+static bool open_log(struct broker *b, uv_loop_t *loop, struct wb_error *err) {
+    static const struct journal_events events = {
+        .ready = on_ready, .lost = on_lost, .fatal = on_fatal, .recorded = on_recorded};
+    const struct journal_options options = {.database = b->options->database,
+                                            .batch_events = (size_t)b->options->batch_events,
+                                            .batch_bytes = (size_t)b->options->batch_bytes};
+    b->sources = sources_new();
+    b->hub = hub_new((size_t)b->options->recent_bytes);
+    b->reader = b->sources ? reader_new(loop, options.database, b->sources) : NULL;
+    if (!b->hub || !b->reader) {
+        problem(err, WB_E_SYSTEM, "out of memory");
+        return false;
+    }
+    b->journal = journal_new(loop, &options, b->sources, &events, b, err);
+    return b->journal != NULL;
+}
+
+static bool open_endpoints(struct broker *b, uv_loop_t *loop, struct wb_error *err) {
+    const struct options *o = b->options;
+    struct endpoint_options endpoint = {.address = o->ingest,
+                                        .sessions_max = (size_t)o->max_sessions,
+                                        .ping_interval_ms = o->ping_interval,
+                                        .send_messages_max = ACKNOWLEDGEMENTS};
+    const struct admit_options admit = {.window_events = (uint32_t)o->window_events,
+                                        .pending_max = (size_t)o->pending_bytes,
+                                        .public_url = o->public_url};
+    const struct desk_options desk = {.credit_events = (uint32_t)o->credit_events,
+                                      .subscriptions = (uint32_t)o->subscriptions,
+                                      .public_url = o->public_url};
+    b->admit = admit_new(loop, b->zmq, &endpoint, &admit, b->journal, b->sources, err);
+    if (!b->admit)
+        return false;
+    endpoint.address = o->streams;
+    endpoint.send_messages_max = DELIVERIES;
+    b->desk = desk_new(loop, b->zmq, &endpoint, &desk, b->hub, b->reader, err);
+    b->feed = b->desk ? feed_new(loop, b->zmq, o->live, err) : NULL;
+    b->ops = b->feed ? ops_new(loop, o->http, err) : NULL;
+    return b->ops != NULL;
+}
+
+static void close_all(struct broker *b) {
+    struct wb_error err;
+    problem(&err, WB_E_SHUTTING_DOWN, "the operator stopped it");
+    if (b->admit)
+        admit_shut(b->admit, &err);
+    if (b->desk)
+        desk_shut(b->desk, &err);
+    journal_close(b->journal);
+    admit_close(b->admit);
+    desk_close(b->desk);
+    reader_close(b->reader);
+    feed_close(b->feed);
+    ops_close(b->ops);
+    uv_close((uv_handle_t *)&b->stop, NULL);
+}
+
+struct broker *broker_new(uv_loop_t *loop, const struct options *options, struct wb_error *err) {
+    struct broker *b = calloc(1, sizeof *b);
+    if (!b) {
+        problem(err, WB_E_SYSTEM, "out of memory");
+        return NULL;
+    }
+    b->options = options;
+    b->zmq = zmq_ctx_new();
+    uv_timer_init(loop, &b->stop);
+    b->stop.data = b;
+    if (!open_log(b, loop, err) || !open_endpoints(b, loop, err)) {
+        close_all(b);
+        uv_run(loop, UV_RUN_DEFAULT);
+        broker_free(b);
+        return NULL;
+    }
+    return b;
+}
+
+static void on_stop_tick(uv_timer_t *timer) {
+    struct broker *b = timer->data;
+    if (!journal_idle(b->journal) && monotonic_us() < b->stop_by_us)
+        return;
+    if (!journal_idle(b->journal))
+        log_warn("broker", "stopping with events in flight: their senders will repeat them");
+    uv_timer_stop(timer);
+    close_all(b);
+}
+
+void broker_stop(struct broker *b) {
+    if (b->stopping)
+        return;
+    b->stopping = true;
+    log_info("broker", "stopping: finishing what is in flight");
+    ops_ready(b->ops, "stopping");
+    admit_pause(b->admit);
+    b->stop_by_us = monotonic_us() + b->options->stop_grace * 1000;
+    uv_timer_start(&b->stop, on_stop_tick, 0, STOP_TICK_MS);
+}
+
+int broker_free(struct broker *b) {
+    int status = b->failed ? 1 : 0;
+    zmq_ctx_term(b->zmq);
+    hub_free(b->hub);
+    sources_free(b->sources);
+    free(b);
+    return status;
+}

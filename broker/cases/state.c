@@ -1,0 +1,155 @@
+#include "broker/cases/state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/journal/record.h"
+#include "common/arena.h"
+#include "proto/field.h"
+
+static bool amends(const wb_event *e) {
+    return e->kind == WAYBILL__V1__KIND__KIND_CORRECTION ||
+           e->kind == WAYBILL__V1__KIND__KIND_RETRACTION;
+}
+
+/* Something that happened, rather than words about what did not. */
+static bool tells(const wb_event *e) {
+    return e->kind == WAYBILL__V1__KIND__KIND_PROGRESS ||
+           e->kind == WAYBILL__V1__KIND__KIND_CORRECTION;
+}
+
+static int by_offset(const void *a, const void *b) {
+    uint64_t x = ((const Waybill__V1__Node *)a)->record->offset;
+    uint64_t y = ((const Waybill__V1__Node *)b)->record->offset;
+    return x < y ? -1 : x > y;
+}
+
+static int by_time(const void *a, const void *b) {
+    const wb_event *x = ((const Waybill__V1__Node *)a)->record->event;
+    const wb_event *y = ((const Waybill__V1__Node *)b)->record->event;
+    if (x->occurred_at_us != y->occurred_at_us)
+        return x->occurred_at_us < y->occurred_at_us ? -1 : 1;
+    return by_offset(a, b);
+}
+
+static bool decode(const struct log_record *from, struct arena *arena, Waybill__V1__Node *node) {
+    waybill__v1__node__init(node);
+    node->record = arena_alloc(arena, sizeof *node->record);
+    if (!node->record)
+        return false;
+    waybill__v1__record__init(node->record);
+    node->record->offset = from->offset;
+    node->record->source = (char *)from->source;
+    node->record->recorded_at_us = from->recorded_at_us;
+    node->record->event =
+        waybill__v1__event__unpack(&arena->protobuf, from->event.length, from->event.data);
+    return node->record->event != NULL;
+}
+
+/* What a correction or retraction names: an event of the same source, recorded before it. */
+static Waybill__V1__Node *target(struct history *h, size_t amendment) {
+    const wb_record *r = h->nodes[amendment].record;
+    for (size_t i = amendment; i-- > 0;)
+        if (strcmp(h->nodes[i].record->event->event_id, r->event->replaces) == 0 &&
+            strcmp(h->nodes[i].record->source, r->source) == 0)
+            return &h->nodes[i];
+    return NULL;
+}
+
+static void set_standing(Waybill__V1__Node *node, Waybill__V1__Standing standing, uint64_t by) {
+    node->standing = standing;
+    node->replaced_by = by;
+}
+
+static void amend(Waybill__V1__Node *node, Waybill__V1__Node *named) {
+    if (!named) {
+        if (node->standing == WAYBILL__V1__STANDING__STANDING_CURRENT)
+            node->standing = WAYBILL__V1__STANDING__STANDING_UNMATCHED;
+    } else if (node->standing == WAYBILL__V1__STANDING__STANDING_RETRACTED) {
+        return; /* taken back itself: what it named stands */
+    } else if (named->replaced_by) {
+        /* A newer one speaks of the same event. */
+        if (node->standing == WAYBILL__V1__STANDING__STANDING_CURRENT)
+            set_standing(node, named->standing, named->replaced_by);
+    } else {
+        bool correction = node->record->event->kind == WAYBILL__V1__KIND__KIND_CORRECTION;
+        set_standing(named,
+                     correction ? WAYBILL__V1__STANDING__STANDING_CORRECTED
+                                : WAYBILL__V1__STANDING__STANDING_RETRACTED,
+                     node->record->offset);
+    }
+}
+
+/* With the nodes by offset. From the newest back, so that whether an amendment was taken back is
+ * known before it is applied; then forward, so that what stood in the place of a retracted event
+ * goes with it. */
+static void settle_standings(struct history *h) {
+    for (size_t i = h->count; i-- > 0;)
+        if (amends(h->nodes[i].record->event))
+            amend(&h->nodes[i], target(h, i));
+    for (size_t i = 0; i < h->count; i++) {
+        Waybill__V1__Node *node = &h->nodes[i];
+        const Waybill__V1__Node *named = amends(node->record->event) ? target(h, i) : NULL;
+        if (named && named->standing == WAYBILL__V1__STANDING__STANDING_RETRACTED &&
+            named->replaced_by != node->record->offset)
+            set_standing(node, named->standing, named->replaced_by);
+    }
+}
+
+static bool stands(const Waybill__V1__Node *node) {
+    return (node->standing == WAYBILL__V1__STANDING__STANDING_CURRENT ||
+            node->standing == WAYBILL__V1__STANDING__STANDING_UNMATCHED) &&
+           tells(node->record->event);
+}
+
+static void latest(char **value, char *given) {
+    if (given[0])
+        *value = given;
+}
+
+static void take(Waybill__V1__CaseState *s, const Waybill__V1__Node *node) {
+    const wb_event *e = node->record->event;
+    if (!s->current_offset)
+        s->opened_at_us = e->occurred_at_us;
+    if (!s->current_offset || s->stage != e->stage)
+        s->since_us = e->occurred_at_us;
+    s->stage = e->stage;
+    s->current_offset = node->record->offset;
+    latest(&s->item_code, e->item_code);
+    latest(&s->item_name, e->item_name);
+    latest(&s->region_code, e->region_code);
+    latest(&s->agency, e->agency);
+    latest(&s->parent_case_no, e->parent_case_no);
+    if (e->handler && (e->handler->name[0] || e->handler->unit[0] || e->handler->post[0]))
+        s->handler = e->handler;
+}
+
+static void compute_state(struct history *h) {
+    Waybill__V1__CaseState *s = &h->state;
+    waybill__v1__case_state__init(s);
+    s->case_no = h->nodes[0].record->event->case_no;
+    s->events = h->count;
+    for (size_t i = 0; i < h->count; i++) {
+        if (h->nodes[i].record->offset > s->last_offset)
+            s->last_offset = h->nodes[i].record->offset;
+        if (stands(&h->nodes[i]))
+            take(s, &h->nodes[i]);
+    }
+    s->ended = s->current_offset && stage_ends((int)s->stage);
+}
+
+bool history_build(const struct log_record *records, size_t count, struct arena *arena,
+                   struct history *h) {
+    h->nodes = arena_alloc(arena, count * sizeof *h->nodes);
+    h->count = count;
+    if (!h->nodes)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (!decode(&records[i], arena, &h->nodes[i]))
+            return false;
+    qsort(h->nodes, count, sizeof *h->nodes, by_offset);
+    settle_standings(h);
+    qsort(h->nodes, count, sizeof *h->nodes, by_time);
+    compute_state(h);
+    return true;
+}

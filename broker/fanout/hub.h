@@ -1,0 +1,32 @@
+/* The newest part of the log in memory, so that those who follow live cost the database nothing.
+ *
+ * A stream is a cursor over the log: what the hub still holds comes from here, what is older comes
+ * from the database, and there is no seam because both are the same log. */
+#ifndef BROKER_FANOUT_HUB_H
+#define BROKER_FANOUT_HUB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct hub;
+struct log_record;
+
+/* Keeps at most so many bytes, and always the newest batch. */
+struct hub *hub_new(size_t bytes_max);
+void hub_free(struct hub *hub);
+
+/* The log as it was opened: forgets all records. */
+void hub_reset(struct hub *hub, uint64_t first_offset, uint64_t head_offset);
+/* Copies records that follow the head. Without memory the hub keeps the head and forgets the rest.
+ */
+void hub_append(struct hub *hub, const struct log_record *records, size_t count);
+
+uint64_t hub_first(const struct hub *hub); /* the oldest offset that the log can give */
+uint64_t hub_head(const struct hub *hub);
+/* NULL if the hub does not hold it (any more). Valid until hub_append or hub_reset. */
+const struct log_record *hub_record(const struct hub *hub, uint64_t offset);
+/* As above; sets the number of records that lie behind it in one piece, itself included. */
+const struct log_record *hub_run(const struct hub *hub, uint64_t offset, size_t *count);
+
+#endif

@@ -1,0 +1,219 @@
+#include "broker/fanout/stream.h"
+
+#include <stdlib.h>
+
+#include "broker/fanout/filter.h"
+#include "broker/fanout/hub.h"
+#include "broker/journal/reader.h"
+#include "broker/journal/record.h"
+#include "broker/meter.h"
+#include "broker/session/endpoint.h"
+#include "common/buffer.h"
+#include "proto/problem.h"
+
+#define DELIVER_EVENTS 512
+#define DELIVER_BYTES  (256 * 1024)
+#define SCAN_EVENTS    8192 /* looked at in one turn, whether they match or not */
+
+struct stream {
+    struct session *session;
+    struct hub *hub;
+    struct reader *reader;
+    struct filter *filter;
+    uint64_t number;
+    uint64_t cursor; /* all up to here was delivered or does not match */
+    uint64_t told;   /* the cursor that the peer knows of */
+    uint64_t credit, credit_max;
+    uint64_t read_through; /* of the read that is under way */
+    size_t read_limit;
+    struct read *read;
+};
+
+static void send_subscribed(struct stream *s) {
+    Waybill__V1__Subscribed subscribed = WAYBILL__V1__SUBSCRIBED__INIT;
+    broker_message message = WAYBILL__V1__BROKER_MESSAGE__INIT;
+    struct buffer out;
+    subscribed.subscription = s->number;
+    subscribed.after_offset = s->cursor;
+    subscribed.first_offset = hub_first(s->hub);
+    subscribed.head_offset = hub_head(s->hub);
+    message.body_case = WAYBILL__V1__BROKER_MESSAGE__BODY_SUBSCRIBED;
+    message.subscribed = &subscribed;
+    buffer_init(&out, 0);
+    frame_put_broker(&out, &message);
+    session_send(s->session, out.data, out.length);
+    buffer_free(&out);
+}
+
+static int check_cursor(const struct stream *s, struct wb_error *err) {
+    uint64_t first = hub_first(s->hub), head = hub_head(s->hub);
+    if (s->cursor > head)
+        return problem(err, WB_E_CURSOR_UNKNOWN, "cursor %llu, the log ends at %llu",
+                       (unsigned long long)s->cursor, (unsigned long long)head);
+    if (s->cursor + 1 < first && s->cursor != 0)
+        return problem(err, WB_E_CURSOR_EXPIRED, "cursor %llu, the log starts at %llu",
+                       (unsigned long long)s->cursor, (unsigned long long)first);
+    return 0;
+}
+
+struct stream *stream_new(struct session *session, struct hub *hub, struct reader *reader,
+                          const Waybill__V1__Subscribe *request, uint64_t credit_max,
+                          struct wb_error *err) {
+    struct stream *s = calloc(1, sizeof *s);
+    if (!s) {
+        problem(err, WB_E_SYSTEM, "out of memory");
+        return NULL;
+    }
+    s->session = session;
+    s->hub = hub;
+    s->reader = reader;
+    s->number = request->subscription;
+    s->credit_max = credit_max;
+    bool now = request->from_case == WAYBILL__V1__SUBSCRIBE__FROM_NOW && request->now;
+    s->cursor = now ? hub_head(hub)
+                    : (request->from_case == WAYBILL__V1__SUBSCRIBE__FROM_AFTER_OFFSET
+                           ? request->after_offset
+                           : 0);
+    if (check_cursor(s, err) != 0 || filter_new(request->filter, &s->filter, err) != 0) {
+        stream_free(s);
+        return NULL;
+    }
+    s->told = s->cursor;
+    stream_credit(s, request->credit);
+    send_subscribed(s);
+    return s;
+}
+
+void stream_free(struct stream *s) {
+    if (s->read)
+        reader_cancel(s->read);
+    filter_free(s->filter);
+    free(s);
+}
+
+uint64_t stream_number(const struct stream *s) {
+    return s->number;
+}
+
+void stream_credit(struct stream *s, uint64_t events) {
+    uint64_t room = s->credit_max - s->credit;
+    s->credit += events < room ? events : room;
+}
+
+/* A Deliver that is being put together from records in order. */
+struct parcel {
+    struct buffer records, record;
+    size_t events, scanned;
+    uint64_t through;
+};
+
+static void parcel_open(struct parcel *p, uint64_t cursor) {
+    *p = (struct parcel){.through = cursor};
+    buffer_init(&p->records, 0);
+    buffer_init(&p->record, 0);
+}
+
+static bool parcel_full(const struct parcel *p, const struct stream *s) {
+    return p->events >= DELIVER_EVENTS || p->events >= s->credit ||
+           p->records.length >= DELIVER_BYTES || p->scanned >= SCAN_EVENTS;
+}
+
+static void parcel_add(struct parcel *p, const struct stream *s, const struct log_record *r) {
+    p->scanned++;
+    p->through = r->offset;
+    if (!filter_matches(s->filter, r))
+        return;
+    buffer_clear(&p->record);
+    frame_put_record(&p->record, r->offset, r->source, r->recorded_at_us, r->event.data,
+                     r->event.length);
+    frame_add_record(&p->records, p->record.data, p->record.length);
+    p->events++;
+}
+
+/* Sends it and moves the cursor on; if the peer's queue is full the cursor stays. */
+static bool parcel_send(struct parcel *p, struct stream *s, const char *from) {
+    enum endpoint_sent sent = SENT;
+    if (p->events > 0) {
+        struct buffer out;
+        buffer_init(&out, 0);
+        frame_put_deliver(&out, s->number, p->through, &p->records);
+        sent = out.failed || p->records.failed || p->record.failed
+                   ? SENT_NOT_NOW
+                   : session_send(s->session, out.data, out.length);
+        buffer_free(&out);
+        if (sent == SENT) {
+            s->told = p->through;
+            s->credit -= p->events;
+            meter_add(METER_DELIVERED, from, (int64_t)p->events);
+        }
+    }
+    if (sent == SENT)
+        s->cursor = p->through;
+    buffer_free(&p->records);
+    buffer_free(&p->record);
+    return sent == SENT;
+}
+
+static bool pump_hub(struct stream *s) {
+    struct parcel p;
+    size_t run;
+    parcel_open(&p, s->cursor);
+    while (!parcel_full(&p, s)) {
+        const struct log_record *r = hub_run(s->hub, p.through + 1, &run);
+        if (!r)
+            break;
+        for (size_t i = 0; i < run && !parcel_full(&p, s); i++)
+            parcel_add(&p, s, &r[i]);
+    }
+    return parcel_send(&p, s, "memory");
+}
+
+static void on_read(void *arg, const struct log_record *records, size_t count,
+                    const struct wb_error *err) {
+    struct stream *s = arg;
+    struct parcel p;
+    s->read = NULL;
+    if (err)
+        return; /* read again at the next turn */
+    parcel_open(&p, s->cursor);
+    size_t i = 0;
+    for (; i < count && !parcel_full(&p, s); i++)
+        parcel_add(&p, s, &records[i]);
+    /* Fewer rows than asked for: there is nothing else up to where was read. */
+    if (i == count && count < s->read_limit)
+        p.through = s->read_through;
+    if (parcel_send(&p, s, "database"))
+        stream_pump(s);
+}
+
+static void pump_database(struct stream *s) {
+    const char *const *case_nos = NULL;
+    size_t cases = filter_cases(s->filter, &case_nos);
+    s->read_limit = s->credit < READ_ROWS_MAX ? (size_t)s->credit : READ_ROWS_MAX;
+    s->read_through = hub_head(s->hub);
+    s->read = reader_range(s->reader, s->cursor, s->read_through, s->read_limit, case_nos, cases,
+                           on_read, s);
+}
+
+void stream_pump(struct stream *s) {
+    while (s->credit > 0 && !s->read && s->cursor < hub_head(s->hub)) {
+        if (!hub_record(s->hub, s->cursor + 1)) {
+            pump_database(s);
+            return;
+        }
+        if (!pump_hub(s))
+            return;
+    }
+}
+
+void stream_progress(struct stream *s) {
+    struct buffer out, none;
+    if (s->told == s->cursor)
+        return;
+    buffer_init(&out, 0);
+    buffer_init(&none, 0);
+    frame_put_deliver(&out, s->number, s->cursor, &none);
+    if (session_send(s->session, out.data, out.length) == SENT)
+        s->told = s->cursor;
+    buffer_free(&out);
+}

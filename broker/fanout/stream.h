@@ -1,0 +1,29 @@
+/* One subscription: a cursor over the log, a filter, and the credit that its reader gave. */
+#ifndef BROKER_FANOUT_STREAM_H
+#define BROKER_FANOUT_STREAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <waybill/error.h>
+
+#include "proto/frame.h"
+
+struct hub;
+struct reader;
+struct session;
+struct stream;
+
+/* Checks the request and answers it with Subscribed. NULL and err if it is not valid. */
+struct stream *stream_new(struct session *session, struct hub *hub, struct reader *reader,
+                          const Waybill__V1__Subscribe *request, uint64_t credit_max,
+                          struct wb_error *err);
+void stream_free(struct stream *stream);
+
+uint64_t stream_number(const struct stream *stream);
+void stream_credit(struct stream *stream, uint64_t events);
+/* Delivers what there is, as far as credit and the peer's queue allow. */
+void stream_pump(struct stream *stream);
+/* Tells a reader whose filter matched nothing for a while how far the log was looked at. */
+void stream_progress(struct stream *stream);
+
+#endif

@@ -1,0 +1,165 @@
+#include "broker/journal/batch.h"
+
+#include <string.h>
+
+#include "broker/journal/repeat.h"
+#include "broker/journal/source.h"
+#include "broker/journal/statements.h"
+#include "broker/journal/submission.h"
+
+/* PostgreSQL counts microseconds from 2000-01-01. */
+#define POSTGRES_EPOCH_US INT64_C(946684800000000)
+#define INT4_OID          23
+#define TEXT_OID          25
+
+bool batch_init(struct batch *b, size_t max_events) {
+    memset(b, 0, sizeof *b);
+    buffer_init(&b->copy, 0);
+    b->last = &b->first;
+    b->seen = repeat_new(max_events);
+    return b->seen != NULL;
+}
+
+void batch_free(struct batch *b) {
+    repeat_free(b->seen);
+    buffer_free(&b->copy);
+}
+
+void batch_add(struct batch *b, struct submission *s) {
+    s->next = NULL;
+    *b->last = s;
+    b->last = &s->next;
+    b->events += s->count;
+    b->bytes += s->bytes;
+}
+
+bool batch_empty(const struct batch *b) {
+    return b->first == NULL;
+}
+
+static void put_bytes(struct buffer *out, struct slice bytes) {
+    buffer_be32(out, (uint32_t)bytes.length);
+    buffer_append(out, bytes.data, bytes.length);
+}
+
+static void put_int16(struct buffer *out, int value) {
+    buffer_be32(out, 2);
+    buffer_be16(out, (uint16_t)value);
+}
+
+static void put_int64(struct buffer *out, int64_t value) {
+    buffer_be32(out, 8);
+    buffer_be64(out, (uint64_t)value);
+}
+
+static void put_row(struct buffer *out, const struct entry *e, int32_t source,
+                    int64_t recorded_at_us) {
+    const struct header *h = &e->header;
+    buffer_be16(out, SQL_COPY_COLUMNS);
+    put_int64(out, (int64_t)e->offset);
+    buffer_be32(out, 4);
+    buffer_be32(out, (uint32_t)source);
+    put_bytes(out, h->event_id);
+    put_bytes(out, h->case_no);
+    put_int16(out, h->kind);
+    put_int16(out, h->stage);
+    put_int64(out, h->occurred_at_us - POSTGRES_EPOCH_US);
+    put_int16(out, h->utc_offset_minutes);
+    put_int64(out, recorded_at_us - POSTGRES_EPOCH_US);
+    put_bytes(out, e->event);
+}
+
+/* https://www.postgresql.org/docs/15/sql-copy.html, "Binary Format" */
+static const uint8_t copy_head[19] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0";
+
+static void number_entry(struct batch *b, struct submission *s, struct entry *e) {
+    struct entry *earlier = repeat_add(b->seen, s->source->id, e);
+    if (earlier) {
+        e->repeat = true;
+        e->offset = earlier->offset;
+    } else if (!e->repeat) {
+        e->offset = ++b->last_offset;
+        put_row(&b->copy, e, s->source->id, b->recorded_at_us);
+    }
+}
+
+bool batch_number(struct batch *b, uint64_t first, int64_t recorded_at_us) {
+    b->first_offset = first;
+    b->last_offset = first - 1;
+    b->recorded_at_us = recorded_at_us;
+    repeat_clear(b->seen);
+    buffer_clear(&b->copy);
+    buffer_append(&b->copy, copy_head, sizeof copy_head);
+    for (struct submission *s = b->first; s; s = s->next)
+        for (size_t i = 0; i < s->count; i++)
+            if (!s->entries[i].refusal)
+                number_entry(b, s, &s->entries[i]);
+    buffer_be16(&b->copy, UINT16_MAX);
+    return !b->copy.failed;
+}
+
+static void array_head(struct buffer *out, uint32_t oid) {
+    buffer_clear(out);
+    buffer_be32(out, 1); /* dimensions */
+    buffer_be32(out, 0); /* no nulls */
+    buffer_be32(out, oid);
+    buffer_be32(out, 0); /* the count, filled in afterwards */
+    buffer_be32(out, 1); /* lower bound */
+}
+
+static void array_count(struct buffer *out, size_t count) {
+    if (out->failed)
+        return;
+    for (int i = 0; i < 4; i++)
+        out->data[12 + i] = (uint8_t)(count >> (24 - 8 * i));
+}
+
+size_t batch_identities(struct batch_at *at, size_t max, struct buffer *sources,
+                        struct buffer *ids) {
+    size_t count = 0;
+    array_head(sources, INT4_OID);
+    array_head(ids, TEXT_OID);
+    for (; at->submission && count < max; at->submission = at->submission->next, at->entry = 0) {
+        struct submission *s = at->submission;
+        for (; at->entry < s->count && count < max; at->entry++) {
+            if (s->entries[at->entry].refusal)
+                continue;
+            buffer_be32(sources, 4);
+            buffer_be32(sources, (uint32_t)s->source->id);
+            put_bytes(ids, s->entries[at->entry].header.event_id);
+            count++;
+        }
+        if (at->entry < s->count)
+            break;
+    }
+    array_count(sources, count);
+    array_count(ids, count);
+    return count;
+}
+
+void batch_mark_repeat(struct batch *b, int32_t source, const void *id, size_t bytes,
+                       uint64_t offset) {
+    struct slice event_id = {.data = id, .length = bytes};
+    struct entry *e = repeat_find(b->seen, source, event_id);
+    if (!e)
+        return;
+    e->repeat = true;
+    e->offset = offset;
+}
+
+void batch_settle(struct batch *b, bool committed) {
+    for (struct submission *s = b->first; s; s = s->next)
+        s->settled(s, committed);
+}
+
+void batch_release(struct batch *b) {
+    struct submission *s = b->first;
+    b->first = NULL;
+    b->last = &b->first;
+    b->events = b->bytes = 0;
+    while (s) {
+        struct submission *next = s->next;
+        s->release(s);
+        s = next;
+    }
+}

@@ -1,0 +1,55 @@
+/* One transaction's worth of submissions: which of their events are new, at which offsets, and the
+ * bytes that COPY wants. */
+#ifndef BROKER_JOURNAL_BATCH_H
+#define BROKER_JOURNAL_BATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buffer.h"
+
+struct repeat;
+struct submission;
+struct log_record;
+
+struct batch {
+    struct submission *first, **last; /* in the order in which they came */
+    size_t events, bytes;
+    uint64_t first_offset, last_offset; /* of the new events; last < first if there are none */
+    int64_t recorded_at_us;
+    struct repeat *seen;
+    struct buffer copy; /* binary COPY, with its header and trailer */
+};
+
+/* For at most max_events. False without memory. */
+bool batch_init(struct batch *batch, size_t max_events);
+void batch_free(struct batch *batch);
+
+void batch_add(struct batch *batch, struct submission *submission);
+bool batch_empty(const struct batch *batch);
+
+/* Gives each event that is neither refused nor marked as a repeat the next offset from first, and
+ * each second event of an identity within the batch the first one's; fills copy. Can be called
+ * again after more entries were marked. False if memory is out. */
+bool batch_number(struct batch *batch, uint64_t first, int64_t recorded_at_us);
+
+/* The entries' identities as PostgreSQL arrays int[] and text[] in binary form: at most max of them
+ * from the place on, which is moved on. Returns how many. */
+struct batch_at {
+    struct submission *submission;
+    size_t entry;
+};
+size_t batch_identities(struct batch_at *at, size_t max, struct buffer *sources,
+                        struct buffer *ids);
+
+/* The log has that identity already. */
+void batch_mark_repeat(struct batch *batch, int32_t source, const void *id, size_t bytes,
+                       uint64_t offset);
+
+/* Tells every submission what became of it. */
+void batch_settle(struct batch *batch, bool committed);
+/* Gives every submission back, after which the batch is empty. */
+void batch_release(struct batch *batch);
+
+#endif

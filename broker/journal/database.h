@@ -1,0 +1,60 @@
+/* A connection to PostgreSQL on the loop: libpq in non-blocking mode, one query at a time,
+ * connected again by itself with a growing pause. PostgreSQL's types stay inside this folder. */
+#ifndef BROKER_JOURNAL_DATABASE_H
+#define BROKER_JOURNAL_DATABASE_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <uv.h>
+
+struct database;
+
+struct database_events {
+    /* Connected and idle. May send a query. */
+    void (*up)(void *arg);
+    /* Lost or closed for the reason: a query under way has no result, its outcome is unknown, and
+     * its result function is not called any more. May not close the connection. */
+    void (*down)(void *arg, const char *reason);
+};
+
+/* Called for each result of a query, which it may read but not keep, and at last with NULL: then
+ * the connection is idle and the function may send the next query. At PGRES_COPY_IN it calls
+ * database_copy. */
+typedef void database_result(void *arg, const PGresult *result);
+
+/* Begins to connect. The name (application_name) is kept by reference. */
+struct database *database_new(uv_loop_t *loop, const char *conninfo, const char *name,
+                              const struct database_events *events, void *arg);
+void database_close(struct database *database); /* without calling down; NULL is allowed */
+
+/* Gives the connection up as unusable, as if the server had closed it: down is called from the
+ * loop, then it connects again. */
+void database_drop(struct database *database, const char *reason);
+
+bool database_idle(const struct database *database);
+
+/* Statements without parameters may be several, as one string. */
+void database_query(struct database *database, const char *sql, database_result *result, void *arg);
+
+struct database_param {
+    const void *data; /* PostgreSQL's binary form; NULL: null */
+    int bytes;
+    Oid type;
+};
+
+/* One statement; parameters and results in binary form. */
+void database_query_params(struct database *database, const char *sql,
+                           const struct database_param *params, size_t count,
+                           database_result *result, void *arg);
+
+/* Answers PGRES_COPY_IN with all the data, from within the result function. */
+void database_copy(struct database *database, const void *data, size_t bytes);
+
+/* The server warned while the last query ran: a commit may not have been replicated, say. */
+bool database_warned(const struct database *database);
+
+/* "host:port/database", for the log; never the password. */
+const char *database_words(const struct database *database);
+
+#endif

@@ -1,0 +1,225 @@
+#include "broker/journal/opening.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/journal/database.h"
+#include "broker/journal/schema.h"
+#include "broker/journal/source.h"
+#include "broker/journal/statements.h"
+#include "common/buffer.h"
+#include "common/log.h"
+#include "proto/problem.h"
+
+#define BYTEA_OID             17
+#define SERVER_VERSION_OLDEST 150000
+
+enum step { CHECK, SCHEMA_VERSION, MIGRATE, TAKE_OVER, CODE_KEY, CODE_KEY_READ, SOURCES };
+
+struct opening {
+    struct database *database;
+    struct sources *sources;
+    opening_done *done;
+    void *arg;
+    enum step step;
+    int schema; /* the version that the database has */
+    struct opened opened;
+    struct buffer sql;
+    enum opening_outcome outcome; /* of the step that is under way */
+    struct wb_error err;
+};
+
+static void on_result(void *arg, const PGresult *result);
+
+static void migrate(struct opening *o) {
+    const struct schema_step *step = schema_step(o->schema + 1);
+    log_info("journal", "applying schema step %d, %s", step->version, step->name);
+    buffer_clear(&o->sql);
+    buffer_text(&o->sql, "BEGIN;");
+    buffer_text(&o->sql, step->sql);
+    buffer_printf(&o->sql, ";" SQL_SCHEMA_APPLIED ";COMMIT", step->version, step->name);
+    database_query(o->database, buffer_string(&o->sql), on_result, o);
+}
+
+static void begin_step(struct opening *o, enum step step) {
+    o->step = step;
+    switch (step) {
+    case CHECK:
+        database_query(o->database, SQL_CHECK, on_result, o);
+        break;
+    case SCHEMA_VERSION:
+        database_query(o->database, SQL_SCHEMA_VERSION, on_result, o);
+        break;
+    case MIGRATE:
+        migrate(o);
+        break;
+    case TAKE_OVER:
+        database_query(o->database, SQL_TAKE_OVER, on_result, o);
+        break;
+    case CODE_KEY: {
+        unsigned char key[CODE_KEY_BYTES];
+        randombytes_buf(key, sizeof key);
+        struct database_param param = {.data = key, .bytes = sizeof key, .type = BYTEA_OID};
+        database_query_params(o->database, SQL_CODE_KEY, &param, 1, on_result, o);
+        sodium_memzero(key, sizeof key);
+        break;
+    }
+    case CODE_KEY_READ:
+        database_query_params(o->database, SQL_CODE_KEY_READ, NULL, 0, on_result, o);
+        break;
+    case SOURCES:
+        database_query(o->database, SQL_SOURCES, on_result, o);
+        break;
+    }
+}
+
+static void fatal(struct opening *o, const char *detail, const char *hint) {
+    problem(&o->err, WB_E_DATABASE, "%s", detail);
+    problem_hint(&o->err, "%s", hint);
+    o->outcome = OPENING_FATAL;
+}
+
+static long long number(const PGresult *r, int column) {
+    return strtoll(PQgetvalue(r, 0, column), NULL, 10);
+}
+
+static void need(struct opening *o, const char *setting, const char *value, const char *wanted) {
+    char detail[160];
+    if (o->outcome != OPENING_DONE || strcmp(value, wanted) == 0)
+        return;
+    snprintf(detail, sizeof detail, "the server has %s = %s", setting, value);
+    fatal(o, detail,
+          "an acknowledged event could be lost; set it to 'on', or UTF8, and start again");
+}
+
+static void check(struct opening *o, const PGresult *r) {
+    need(o, "synchronous_commit", PQgetvalue(r, 0, 0), "on");
+    need(o, "fsync", PQgetvalue(r, 0, 1), "on");
+    need(o, "full_page_writes", PQgetvalue(r, 0, 2), "on");
+    need(o, "the encoding", PQgetvalue(r, 0, 5), "UTF8");
+    if (o->outcome == OPENING_DONE && number(r, 4) < SERVER_VERSION_OLDEST)
+        fatal(o, "the server is older than PostgreSQL 15", "use PostgreSQL 15 or newer");
+    if (o->outcome != OPENING_DONE)
+        return;
+    if (PQgetvalue(r, 0, 3)[0] == 't') {
+        problem(&o->err, WB_E_DATABASE, "the server is a standby that is in recovery");
+        o->outcome = OPENING_FAILED;
+    } else if (PQgetvalue(r, 0, 6)[0] != 't') {
+        o->outcome = OPENING_STANDBY;
+    }
+}
+
+static void schema_version(struct opening *o, const PGresult *r) {
+    char detail[160];
+    o->schema = (int)number(r, 0);
+    if (o->schema <= schema_newest())
+        return;
+    snprintf(detail, sizeof detail, "the schema has version %d, this program knows %d", o->schema,
+             schema_newest());
+    fatal(o, detail, "install the newer waybilld that made it; schemas are never taken back");
+}
+
+static void take_over(struct opening *o, const PGresult *r) {
+    o->opened.epoch = number(r, 0);
+    o->opened.head_offset = (uint64_t)number(r, 1);
+    uint64_t first = (uint64_t)number(r, 2);
+    o->opened.first_offset = first ? first : o->opened.head_offset + 1;
+    o->opened.head_recorded_at_us = number(r, 3);
+}
+
+static void sources(struct opening *o, const PGresult *r) {
+    for (int i = 0; i < PQntuples(r); i++) {
+        struct source *source = sources_add(o->sources, PQgetvalue(r, i, 1));
+        if (source)
+            sources_register(o->sources, source, (int32_t)strtol(PQgetvalue(r, i, 0), NULL, 10));
+    }
+}
+
+static void take_row(struct opening *o, const PGresult *r) {
+    switch (o->step) {
+    case CHECK:
+        check(o, r);
+        break;
+    case SCHEMA_VERSION:
+        schema_version(o, r);
+        break;
+    case TAKE_OVER:
+        take_over(o, r);
+        break;
+    case CODE_KEY_READ:
+        if (PQgetlength(r, 0, 0) == CODE_KEY_BYTES)
+            memcpy(o->opened.code_key, PQgetvalue(r, 0, 0), CODE_KEY_BYTES);
+        break;
+    case SOURCES:
+        sources(o, r);
+        break;
+    case MIGRATE:
+    case CODE_KEY:
+        break;
+    }
+}
+
+static void next_step(struct opening *o) {
+    if (o->step == MIGRATE)
+        o->schema++;
+    if (o->step == SOURCES)
+        o->done(o->arg, OPENING_DONE, &o->opened, NULL);
+    else if (o->step == SCHEMA_VERSION || o->step == MIGRATE)
+        begin_step(o, o->schema < schema_newest() ? MIGRATE : TAKE_OVER);
+    else
+        begin_step(o, o->step + 1);
+}
+
+static void on_result(void *arg, const PGresult *r) {
+    struct opening *o = arg;
+    if (!r) {
+        if (o->outcome == OPENING_DONE)
+            next_step(o);
+        else
+            o->done(o->arg, o->outcome, NULL, &o->err);
+        return;
+    }
+    switch (PQresultStatus(r)) {
+    case PGRES_TUPLES_OK:
+        if (o->outcome == OPENING_DONE && (PQntuples(r) > 0 || o->step == SOURCES))
+            take_row(o, r);
+        break;
+    case PGRES_COMMAND_OK:
+        break;
+    default:
+        problem(&o->err, WB_E_DATABASE, "%s",
+                PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY)
+                    ? PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY)
+                    : PQresultErrorMessage(r));
+        o->outcome = OPENING_FAILED;
+    }
+}
+
+struct opening *opening_new(struct database *database, struct sources *sources, opening_done *done,
+                            void *arg) {
+    struct opening *o = calloc(1, sizeof *o);
+    if (!o)
+        return NULL;
+    o->database = database;
+    o->sources = sources;
+    o->done = done;
+    o->arg = arg;
+    buffer_init(&o->sql, 0);
+    return o;
+}
+
+void opening_free(struct opening *o) {
+    if (!o)
+        return;
+    buffer_free(&o->sql);
+    sodium_memzero(o, sizeof *o);
+    free(o);
+}
+
+void opening_begin(struct opening *o) {
+    memset(&o->opened, 0, sizeof o->opened);
+    o->outcome = OPENING_DONE;
+    begin_step(o, CHECK);
+}

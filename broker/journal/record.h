@@ -1,0 +1,16 @@
+/* An event as the log holds it, in memory. */
+#ifndef BROKER_JOURNAL_RECORD_H
+#define BROKER_JOURNAL_RECORD_H
+
+#include <stdint.h>
+
+#include "proto/frame.h"
+
+struct log_record {
+    uint64_t offset;
+    const char *source; /* lives as long as the broker */
+    int64_t recorded_at_us;
+    struct slice event; /* the publisher's own bytes */
+};
+
+#endif

@@ -1,0 +1,63 @@
+/* All SQL that the broker sends, but for the schema's. */
+#ifndef BROKER_JOURNAL_STATEMENTS_H
+#define BROKER_JOURNAL_STATEMENTS_H
+
+/* What the promises rest on; one row that says what is not as it must be. */
+#define SQL_CHECK                                                                                  \
+    "SET synchronous_commit = on; SET statement_timeout = 0; SET lock_timeout = 0;"                \
+    "SET idle_in_transaction_session_timeout = 0;"                                                 \
+    "SELECT current_setting('synchronous_commit'), current_setting('fsync'),"                      \
+    " current_setting('full_page_writes'), pg_is_in_recovery(),"                                   \
+    " current_setting('server_version_num')::int, getdatabaseencoding(),"                          \
+    " pg_try_advisory_lock(hashtextextended('waybill writer', 0))"
+
+#define SQL_SCHEMA_VERSION                                                                         \
+    "SET client_min_messages = error;"                                                             \
+    "CREATE SCHEMA IF NOT EXISTS waybill;"                                                         \
+    "CREATE TABLE IF NOT EXISTS waybill.schema_version (version integer PRIMARY KEY,"              \
+    " name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now());"                         \
+    "RESET client_min_messages;"                                                                   \
+    "SELECT coalesce(max(version), 0) FROM waybill.schema_version"
+
+#define SQL_SCHEMA_APPLIED "INSERT INTO waybill.schema_version (version, name) VALUES (%d, '%s')"
+
+/* Takes the log over: from here on every older epoch's commit fails. */
+#define SQL_TAKE_OVER                                                                              \
+    "UPDATE waybill.head SET epoch = epoch + 1 RETURNING epoch, last_offset,"                      \
+    " (SELECT coalesce(min(event_offset), 0) FROM waybill.event),"                                 \
+    " (SELECT coalesce(extract(epoch FROM recorded_at) * 1000000, 0)::bigint FROM waybill.event"   \
+    "  WHERE event_offset = last_offset)"
+
+#define SQL_CODE_KEY      "INSERT INTO waybill.deployment (code_key) VALUES ($1) ON CONFLICT DO NOTHING"
+#define SQL_CODE_KEY_READ "SELECT code_key FROM waybill.deployment"
+
+#define SQL_SOURCES "SELECT id, name FROM waybill.source"
+#define SQL_SOURCE_ADD                                                                             \
+    "INSERT INTO waybill.source (name) VALUES ($1)"                                                \
+    " ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id"
+
+/* Which of these identities the log has already. */
+#define SQL_REPEATS                                                                                \
+    "SELECT e.source, e.event_id, e.event_offset FROM unnest($1::int[], $2::text[])"               \
+    " AS k(source, event_id) JOIN waybill.event e USING (source, event_id)"
+
+#define SQL_COPY                                                                                   \
+    "COPY waybill.event (event_offset, source, event_id, case_no, kind, stage, occurred_at,"       \
+    " utc_offset_minutes, recorded_at, payload) FROM STDIN (FORMAT binary)"
+#define SQL_COPY_COLUMNS 10
+#define SQL_COMMIT_BATCH "BEGIN; SELECT waybill.advance(%lld, %lld, %lld); " SQL_COPY "; COMMIT"
+#define SQL_ROLLBACK     "ROLLBACK"
+
+#define SQL_COLUMNS "event_offset, source, recorded_at, payload"
+
+#define SQL_RANGE                                                                                  \
+    "SELECT " SQL_COLUMNS " FROM waybill.event WHERE event_offset > $1 AND event_offset <= $2"     \
+    " ORDER BY event_offset LIMIT $3"
+#define SQL_RANGE_OF_CASES                                                                         \
+    "SELECT " SQL_COLUMNS " FROM waybill.event WHERE case_no = ANY($4::text[])"                    \
+    " AND event_offset > $1 AND event_offset <= $2 ORDER BY event_offset LIMIT $3"
+#define SQL_CASE                                                                                   \
+    "SELECT " SQL_COLUMNS " FROM waybill.event WHERE case_no = $1"                                 \
+    " ORDER BY event_offset DESC LIMIT $2"
+
+#endif

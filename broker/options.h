@@ -1,0 +1,18 @@
+/* The broker's configuration, as options.def lists it. */
+#ifndef BROKER_OPTIONS_H
+#define BROKER_OPTIONS_H
+
+#include <stdint.h>
+
+#include "common/config.h"
+
+struct options {
+    char *database, *ingest, *live, *streams, *http, *public_url, *log_level;
+    int64_t window_events, batch_events, batch_bytes, pending_bytes, recent_bytes;
+    int64_t max_sessions, ping_interval, credit_events, subscriptions, stop_grace;
+};
+
+extern struct options options_values;
+extern const struct config_program options_program;
+
+#endif
