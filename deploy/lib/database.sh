@@ -105,7 +105,6 @@ pg_start() {
         (cd / && launch postgres "${pg_view[@]}" "${pg_as[@]}" "$pg_bin/postgres" -D "$pg_data" \
             -c listen_addresses=127.0.0.1 -c "port=${port[postgres]}" -c unix_socket_directories= \
             -c fsync=on -c full_page_writes=on -c synchronous_commit=on)
-        echo "$data" >"$run/postgres.as"
     else
         pg_locate
     fi

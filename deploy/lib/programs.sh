@@ -95,6 +95,10 @@ choose_database() {
     (umask 077 && printf '%s\n' "$database" >"$run/database")
 }
 
+endpoint() {
+    echo "tcp://127.0.0.1:${port[$1]}"
+}
+
 broker_ready() {
     answers "${port[health]}" /readyz
 }
@@ -114,7 +118,6 @@ start_all() {
     listen="127.0.0.1:${port[gateway]}"
     [ $reach = local ] || listen="[::]:${port[gateway]}"
     public_url="http://${address:-localhost}:${port[gateway]}"
-    endpoint() { echo "tcp://127.0.0.1:${port[$1]}"; }
 
     ensure broker 60 broker_ready "$bin/waybilld" --ingest "$(endpoint ingest)" \
         --live "$(endpoint live)" --streams "$(endpoint streams)" \

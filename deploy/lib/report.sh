@@ -1,0 +1,70 @@
+# What runs, for people and for programs. Needs: var, run, port, bin.
+
+# A JSON string, or null.
+json_text() {
+    local text=$1
+    if [ -z "$text" ]; then
+        echo null
+        return
+    fi
+    text=${text//\\/\\\\}
+    text=${text//\"/\\\"}
+    text=${text//$'\t'/\\t}
+    printf '"%s"\n' "${text//$'\n'/\\n}"
+}
+
+json_pid() {
+    pid_of "$1" || echo null
+}
+
+# sample CASE: its number, code and link, each on a line of its own, as the broker gives them.
+sample() {
+    local said field
+    said=$(WAYBILL_STREAMS=$(endpoint streams) timeout 20 "$bin/waybill" link --json "$1" 2>/dev/null) ||
+        return 1
+    for field in case_no code link; do
+        sed -n "s/.*\"$field\": *\"\([^\"]*\)\".*/\1/p" <<<"$said"
+    done
+}
+
+report_status() {
+    local up='' name database='' shown=() link=''
+    ! running broker || ! running gateway || up=1
+    [ ! -f "$run/database" ] || database=$(<"$run/database")
+    if [ -n "$up" ]; then
+        [ ! -s "$run/sample" ] || mapfile -t shown < <(sample "$(<"$run/sample")")
+    fi
+    if [ -n "$1" ]; then
+        report_json "$up" "$database" "${shown[@]}"
+    else
+        for name in broker gateway postgres demo; do
+            printf '%-9s %s\n' "$name" "$(pid_of "$name" || echo 'does not run')"
+        done
+        [ -z "$up" ] || printf '%-9s %s\n' page "${shown[2]:-http://localhost:${port[gateway]}/}" \
+            ingest "$(endpoint ingest)" live "$(endpoint live)" streams "$(endpoint streams)" \
+            database "$database"
+    fi
+    [ -n "$up" ]
+}
+
+# report_json UP DATABASE [CASE CODE LINK]
+report_json() {
+    local up=$1 database=$2 case_no=${3:-} code=${4:-} link=${5:-} gateway='' ingest='' live=''
+    local streams='' sample=null
+    if [ -n "$up" ]; then
+        gateway=http://127.0.0.1:${port[gateway]}
+        ingest=$(endpoint ingest) live=$(endpoint live) streams=$(endpoint streams)
+    else
+        database=''
+    fi
+    if [ -n "$case_no" ]; then
+        sample=$(printf '{"case_no": %s, "code": %s, "link": %s}' "$(json_text "$case_no")" \
+            "$(json_text "$code")" "$(json_text "$link")")
+    fi
+    printf '{"gateway": %s, "ingest": %s, "live": %s, "streams": %s, "database": %s, ' \
+        "$(json_text "$gateway")" "$(json_text "$ingest")" "$(json_text "$live")" \
+        "$(json_text "$streams")" "$(json_text "$database")"
+    printf '"pids": {"broker": %s, "gateway": %s, "postgres": %s, "demo": %s}, "sample": %s}\n' \
+        "$(json_pid broker)" "$(json_pid gateway)" "$(json_pid postgres)" "$(json_pid demo)" \
+        "$sample"
+}
