@@ -149,9 +149,8 @@ static void on_opened(void *arg, enum opening_outcome outcome, const struct open
         j->standby_told = true;
         break;
     case OPENING_FAILED:
-        log_warn("journal", "%s", problem_line(err, words, sizeof words));
-        database_drop(j->database, "the log cannot be opened");
-        return;
+        log_warn("journal", "the log cannot be opened: %s", problem_line(err, words, sizeof words));
+        break;
     case OPENING_FATAL:
         j->events.fatal(j->arg, err);
         return;

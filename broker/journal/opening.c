@@ -172,13 +172,25 @@ static void next_step(struct opening *o) {
         begin_step(o, o->step + 1);
 }
 
+static void on_rolled_back(void *arg, const PGresult *r) {
+    struct opening *o = arg;
+    if (!r)
+        o->done(o->arg, o->outcome, NULL, &o->err);
+}
+
+static void step_done(struct opening *o) {
+    if (o->outcome == OPENING_DONE)
+        next_step(o);
+    else if (o->step == MIGRATE)
+        database_query(o->database, SQL_ROLLBACK, on_rolled_back, o);
+    else
+        o->done(o->arg, o->outcome, NULL, &o->err);
+}
+
 static void on_result(void *arg, const PGresult *r) {
     struct opening *o = arg;
     if (!r) {
-        if (o->outcome == OPENING_DONE)
-            next_step(o);
-        else
-            o->done(o->arg, o->outcome, NULL, &o->err);
+        step_done(o);
         return;
     }
     switch (PQresultStatus(r)) {

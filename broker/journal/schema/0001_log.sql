@@ -31,7 +31,7 @@ COMMENT ON TABLE waybill.event IS 'The log: every event once, in the order of ev
 ALTER TABLE waybill.event ALTER COLUMN payload SET STORAGE EXTERNAL;
 
 CREATE TABLE waybill.head (
-    only        boolean PRIMARY KEY DEFAULT true CHECK (only),
+    one         boolean PRIMARY KEY DEFAULT true CHECK (one),
     last_offset bigint  NOT NULL DEFAULT 0,
     epoch       bigint  NOT NULL DEFAULT 0
 );
@@ -51,7 +51,7 @@ END $$;
 COMMENT ON FUNCTION waybill.advance IS 'The fence: moves the head on, or fails for a writer that lost its place';
 
 CREATE TABLE waybill.deployment (
-    only     boolean PRIMARY KEY DEFAULT true CHECK (only),
+    one      boolean PRIMARY KEY DEFAULT true CHECK (one),
     code_key bytea   NOT NULL CHECK (octet_length(code_key) = 32)
 );
 COMMENT ON TABLE waybill.deployment IS 'The key that applicants'' codes are derived with. Losing it voids every printed receipt';
