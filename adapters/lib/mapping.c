@@ -1,5 +1,6 @@
 #include "adapters/lib/mapping.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,7 +71,7 @@ static int set_time(struct mapping *mapping, const struct mapping_rule *rule, co
     struct timestamp time;
     if (moment_parse(&mapping->times, text, &time, err)) {
         if (err)
-            strncpy(err->field, rule->name, sizeof(err->field) - 1);
+            snprintf(err->field, sizeof(err->field), "%s", rule->name);
         return -1;
     }
     event->occurred_at_us = time.us;

@@ -215,6 +215,6 @@ int wb_publisher_link(const wb_publisher *p, const char *case_no, const char *co
         url_encode(code, key, sizeof key) == sizeof key)
         return -1;
     int slash = url[length - 1] == '/';
-    int written = snprintf(text, size, "%.*s/c/%s?code=%s", (int)length - slash, url, number, key);
+    int written = snprintf(text, size, "%.*s/c/%s/%s", (int)length - slash, url, number, key);
     return written < 0 || (size_t)written >= size ? -1 : 0;
 }

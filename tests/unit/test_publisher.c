@@ -154,7 +154,7 @@ static void test_link(void **state) {
     PUMP_UNTIL(f, f->ups == 1);
     assert_int_equal(wb_publisher_link(f->publisher, "A 1/\xe5\x8f\xb7", "C&D", link, sizeof link),
                      0);
-    assert_string_equal(link, "http://127.0.0.1:7400/c/A%201%2F%E5%8F%B7?code=C%26D");
+    assert_string_equal(link, "http://127.0.0.1:7400/c/A%201%2F%E5%8F%B7/C%26D");
     assert_int_equal(wb_publisher_link(f->publisher, "A-1", "CODE", link, 20), -1);
 }
 
