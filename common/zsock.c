@@ -204,7 +204,16 @@ void *zsock_connect(void *context, int type, const char *endpoint, const int *op
 }
 
 int zsock_endpoint(void *socket, char *text, size_t size) {
-    return zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, text, &size);
+    static const char mapped[] = "tcp://[::ffff:";
+    if (zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, text, &size) != 0)
+        return -1;
+    /* An IPv4 address that an IPv6 socket bound: said as people write it. */
+    char *end = strncmp(text, mapped, strlen(mapped)) == 0 ? strchr(text, ']') : NULL;
+    if (end) {
+        memmove(end, end + 1, strlen(end));
+        memmove(text + strlen("tcp://"), text + strlen(mapped), strlen(text + strlen(mapped)) + 1);
+    }
+    return 0;
 }
 
 static bool is_loopback_host(const char *host) {
