@@ -172,18 +172,17 @@ static void name_address(struct http_server *server) {
                        &bytes);
     uv_ip_name((struct sockaddr *)&bound, host, sizeof host);
     bool v6 = bound.ss_family == AF_INET6;
-    snprintf(server->address, sizeof server->address, v6 ? "[%s]:%d" : "%s:%d", host,
-             get_port(&bound));
+    server->port = get_port(&bound);
+    snprintf(server->address, sizeof server->address, v6 ? "[%s]:%d" : "%s:%d", host, server->port);
 }
 
 static int listen_on(struct http_server *server, const char *text, struct sockaddr_storage *address,
                      bool v6only, struct wb_error *err) {
     bool any_port = !get_port(address);
-    const char *colon = strrchr(server->address, ':');
-    if (any_port && colon)
-        set_port(address, atoi(colon + 1));
+    if (any_port)
+        set_port(address, server->port);
     int status = bind_and_listen(server, address, v6only);
-    if (status == UV_EADDRINUSE && any_port && colon) {
+    if (status == UV_EADDRINUSE && any_port && server->port) {
         set_port(address, 0);
         status = bind_and_listen(server, address, v6only);
     }

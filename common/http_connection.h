@@ -77,8 +77,9 @@ struct http_list {
 #define HTTP_LISTENERS_MAX (2 * HTTP_ADDRESSES_MAX) /* a port may need a second try */
 #define HTTP_READ_BYTES    (64 * 1024)
 #define HTTP_LINGER_MS     2000
-#define HTTP_OVERFLOW      64 /* connections beyond the limit that are told 503; more are just closed \
-                               */
+#define HTTP_OVERFLOW                                                                              \
+    64 /* connections beyond the limit that are told 503; more are just closed                     \
+        */
 #define HTTP_TICK_MS 200
 
 struct http_server {
@@ -90,7 +91,8 @@ struct http_server {
     void *arg;
     uv_tcp_t listeners[HTTP_LISTENERS_MAX];
     int listener_count;
-    char address[64];
+    char address[64]; /* of the first listener that could be had */
+    int port;         /* its */
     uv_timer_t tick;
     uv_idle_t ready; /* runs while HTTP_READY is not empty */
     struct http_list lists[HTTP_PHASES];

@@ -80,13 +80,13 @@ static void answer_later(struct http_exchange *exchange) {
     later->exchange = exchange;
     uv_timer_init(&peer.loop, &later->timer);
     later->timer.data = later;
-    uv_timer_start(&later->timer, on_later, ms ? (uint64_t)atoi(ms) : 50, 0);
+    uv_timer_start(&later->timer, on_later, ms ? strtoul(ms, NULL, 10) : 50, 0);
     if (!http_query(exchange, "deaf"))
         http_on_gone(exchange, on_later_gone, later);
 }
 
 static void push(struct http_exchange *exchange) {
-    size_t bytes = (size_t)atol(http_query(exchange, "bytes"));
+    size_t bytes = strtoul(http_query(exchange, "bytes"), NULL, 10);
     char *data = malloc(bytes);
     memset(data, 'x', bytes);
     if (peer.stream)
@@ -131,7 +131,7 @@ static void on_request(void *arg, struct http_exchange *exchange) {
                  peer.later_gone, http_connections(peer.server), peer.reasons);
         answer_text(exchange, 200, text);
     } else if (!strcmp(path, "/big")) {
-        size_t bytes = (size_t)atol(http_query(exchange, "bytes"));
+        size_t bytes = strtoul(http_query(exchange, "bytes"), NULL, 10);
         char *data = calloc(1, bytes);
         http_answer(exchange, 200, "application/octet-stream", NULL, data, bytes);
         free(data);
@@ -177,7 +177,7 @@ static void *run(void *arg) {
     if (!peer.server)
         fprintf(stderr, "%s: %s\n", err.message, err.detail);
     else
-        peer.port = atoi(strrchr(http_address(peer.server), ':') + 1);
+        peer.port = (int)strtol(strrchr(http_address(peer.server), ':') + 1, NULL, 10);
     pthread_barrier_wait(&peer.started);
     uv_run(&peer.loop, UV_RUN_DEFAULT);
     assert(uv_loop_close(&peer.loop) == 0);
@@ -442,9 +442,9 @@ static void oversized_requests(void **state) {
     expect_refusal(request, bytes, "413");
     memset(request, 'a', bytes);
     expect_refusal(request, bytes, "400");
-    size_t at = (size_t)sprintf(request, "GET / HTTP/1.1\r\nHost: a\r\n");
+    size_t at = (size_t)snprintf(request, bytes, "GET / HTTP/1.1\r\nHost: a\r\n");
     for (int i = 0; i < 70; i++)
-        at += (size_t)sprintf(request + at, "x: y\r\n");
+        at += (size_t)snprintf(request + at, bytes - at, "x: y\r\n");
     expect_refusal(request, at, "431");
     free(request);
     wait_for_fact("request too large");
@@ -533,7 +533,7 @@ static void slow_stream_is_closed_at_its_bound(void **state) {
     int fd = dial_with(4096), other = dial();
     say(fd, "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n");
     hear(fd, "\r\n\r\n");
-    char *heard = "";
+    const char *heard = "";
     for (int i = 0; i < 500 && !strstr(heard, "no stream"); i++) {
         say(other, "GET /push?bytes=30000 HTTP/1.1\r\nHost: a\r\n\r\n");
         heard = hear(other, " stream");
