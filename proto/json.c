@@ -7,6 +7,7 @@
 #include "problem.h"
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Adds a new reference, which may be NULL for want of memory. Names and texts are UTF-8 already:
@@ -312,7 +313,9 @@ static int set_attribute(const struct reader *reader, const char *dotted, const 
         snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
         return field_set(reader->event, reader->arena, dotted, number, reader->err);
     case JSON_REAL:
-        snprintf(number, sizeof number, "%.17g", json_real_value(value));
+        snprintf(number, sizeof number, "%.15g", json_real_value(value));
+        if (strtod(number, NULL) != json_real_value(value))
+            snprintf(number, sizeof number, "%.17g", json_real_value(value));
         return field_set(reader->event, reader->arena, dotted, number, reader->err);
     default:
         return wrong_type(reader, dotted, "text, a number or a list of these", value);
