@@ -260,8 +260,8 @@ static int option_problem(struct command *command, const char *word) {
         return problem_hint(&command->err, "see %s --help", command->program->name);
     char name[NAME_BYTES];
     snprintf(name, sizeof name, "%.*s", (int)strcspn(word, "="), word);
-    return problem_hint(&command->err, "did you mean --%s? See %s --help",
-                        nearest(name + 2, known), command->program->name);
+    return problem_hint(&command->err, "did you mean --%s? See %s --help", nearest(name + 2, known),
+                        command->program->name);
 }
 
 static error_t on_argument(int key, char *argument, struct argp_state *state) {

@@ -168,12 +168,26 @@ static int endpoint_problem(struct wb_error *err, const char *verb, const char *
     return -1;
 }
 
+/* libzmq takes any number and binds to its last 16 bits. */
+static bool is_port_wrong(const char *endpoint) {
+    const char *port = strrchr(endpoint, ':');
+    if (strncmp(endpoint, "tcp://", 6) || !port || !strcmp(port, ":*"))
+        return false;
+    size_t digits = strspn(port + 1, "0123456789");
+    return port[1 + digits] || !digits || digits > 5 || atoi(port + 1) > UINT16_MAX;
+}
+
 typedef int attach_fn(void *socket, const char *endpoint);
 
 /* libzmq binds to numeric addresses only, and connects to `localhost` at ::1 where IPv6 is on,
  * though most programs listen on 127.0.0.1: so localhost means the latter here, for both. */
 static void *open_socket(void *context, int type, const char *endpoint, const int *options,
                          attach_fn *attach, const char *verb, struct wb_error *err) {
+    if (is_port_wrong(endpoint)) {
+        errno = EINVAL;
+        endpoint_problem(err, verb, endpoint);
+        return NULL;
+    }
     void *socket = zmq_socket(context, type);
     if (!socket) {
         problem(err, WB_E_SYSTEM, "cannot make a socket for %s: %s", endpoint, zmq_strerror(errno));
