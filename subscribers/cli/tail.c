@@ -1,0 +1,244 @@
+/* waybill tail: the log as NDJSON, from any place in it. */
+#include "command.h"
+
+#include "common/arena.h"
+#include "proto/bounds.h"
+#include "proto/field.h"
+#include "proto/json.h"
+#include "proto/problem.h"
+#include "watch.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+#include <waybill/subscriber.h>
+
+#define OFFSET_MAX    INT64_MAX
+#define IDLE_MS       200 /* between two looks at what else there is to do */
+#define UNTIL_HEAD_MS 10
+#define VALUES_MAX    LIMIT_FILTER_VALUES
+#define OUTPUT_BYTES  (256 * 1024)
+
+struct tail {
+    const char *streams;
+    uint64_t after; /* WB_FROM_NOW */
+    uint64_t count; /* 0: no end */
+    bool until_head;
+    wb_filter filter;
+    bool filtered;
+    char *values[6][VALUES_MAX]; /* of the filter's texts, in the order of filter_fields */
+    wb_stage stages[VALUES_MAX];
+    Waybill__V1__Kind kinds[VALUES_MAX];
+};
+
+enum filter_field { CASE, PARENT, SOURCE, ITEM, REGION, AGENCY, STAGE, KIND };
+static const char *const filter_fields[] = {"case",   "parent", "source", "item",
+                                            "region", "agency", "stage",  "kind"};
+
+static void add_text(struct argp_state *state, struct tail *tail, enum filter_field field,
+                     char *value) {
+    wb_filter *filter = &tail->filter;
+    struct {
+        size_t *count;
+        char ***values;
+    } lists[] = {
+        {&filter->n_case_nos, &filter->case_nos},
+        {&filter->n_parent_case_nos, &filter->parent_case_nos},
+        {&filter->n_sources, &filter->sources},
+        {&filter->n_item_codes, &filter->item_codes},
+        {&filter->n_region_codes, &filter->region_codes},
+        {&filter->n_agencies, &filter->agencies},
+    };
+    if (*lists[field].count == VALUES_MAX)
+        argp_error(state, "--filter %s is given more than %d times", filter_fields[field],
+                   VALUES_MAX);
+    if (strlen(value) > LIMIT_FILTER_BYTES)
+        argp_error(state, "--filter %s: the value is longer than %d bytes", filter_fields[field],
+                   LIMIT_FILTER_BYTES);
+    *lists[field].values = tail->values[field];
+    tail->values[field][(*lists[field].count)++] = value;
+}
+
+static void add_stage(struct argp_state *state, struct tail *tail, const char *value) {
+    int stage = stage_parse(value);
+    if (stage < 0)
+        argp_error(state, "--filter stage: there is no stage '%s'; write ACCEPTED, GRANTED …",
+                   value);
+    if (tail->filter.n_stages == VALUES_MAX)
+        argp_error(state, "--filter stage is given more than %d times", VALUES_MAX);
+    tail->filter.stages = tail->stages;
+    tail->stages[tail->filter.n_stages++] = (wb_stage)stage;
+}
+
+static void add_kind(struct argp_state *state, struct tail *tail, const char *value) {
+    int kind = kind_parse(value);
+    if (kind < 0)
+        argp_error(state,
+                   "--filter kind: there is no kind '%s'; write progress, correction, "
+                   "retraction or alert",
+                   value);
+    if (tail->filter.n_kinds == VALUES_MAX)
+        argp_error(state, "--filter kind is given more than %d times", VALUES_MAX);
+    tail->filter.kinds = tail->kinds;
+    tail->kinds[tail->filter.n_kinds++] = (Waybill__V1__Kind)kind;
+}
+
+static void add_filter(struct argp_state *state, struct tail *tail, char *text) {
+    char *value = strchr(text, '=');
+    if (!value || !value[1])
+        argp_error(state, "--filter '%s': write it as FIELD=VALUE", text);
+    size_t length = (size_t)(value++ - text);
+    size_t field = 0;
+    while (field <= KIND && (strlen(filter_fields[field]) != length ||
+                             strncasecmp(filter_fields[field], text, length) != 0))
+        field++;
+    if (field > KIND)
+        argp_error(state,
+                   "--filter '%.*s': there is no such field; use case, parent, source, item, "
+                   "region, agency, stage or kind",
+                   (int)length, text);
+    else if (field == STAGE)
+        add_stage(state, tail, value);
+    else if (field == KIND)
+        add_kind(state, tail, value);
+    else
+        add_text(state, tail, (enum filter_field)field, value);
+    tail->filtered = true;
+}
+
+static uint64_t number(struct argp_state *state, const char *option, const char *text,
+                       const char *more) {
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (errno || *end || *text < '0' || *text > '9' || value < 1 || value > OFFSET_MAX)
+        argp_error(state, "%s '%s': write a number from 1%s", option, text, more);
+    return value;
+}
+
+enum { OPTION_UNTIL_HEAD = 256, OPTION_JSON };
+
+static const struct argp_option options[] = {
+    {"streams", 's', "ENDPOINT", 0, "the broker's streams endpoint (WAYBILL_STREAMS)", 0},
+    {"from", 'f', "N|start|now", 0, "the offset of the first event wanted (default: now)", 0},
+    {"filter", 'F', "FIELD=VALUE", 0,
+     "only events whose case, parent, source, stage or kind is VALUE, or whose item, region or "
+     "agency begins with it; may be repeated: values of one field are alternatives, fields must "
+     "all match",
+     0},
+    {"count", 'n', "N", 0, "end after N events", 0},
+    {"until-head", OPTION_UNTIL_HEAD, NULL, 0, "end when what the log holds now was printed", 0},
+    {"json", OPTION_JSON, NULL, 0, "accepted; the output is always NDJSON", 0},
+    {NULL, 0, NULL, 0, NULL, 0},
+};
+
+static error_t parse(int key, char *text, struct argp_state *state) {
+    struct tail *tail = state->input;
+    switch (key) {
+    case 's':
+        tail->streams = text;
+        return 0;
+    case 'f':
+        if (!strcmp(text, "start"))
+            tail->after = 0;
+        else if (!strcmp(text, "now"))
+            tail->after = WB_FROM_NOW;
+        else
+            tail->after = number(state, "--from", text, ", start or now") - 1;
+        return 0;
+    case 'F':
+        add_filter(state, tail, text);
+        return 0;
+    case 'n':
+        tail->count = number(state, "--count", text, "");
+        return 0;
+    case OPTION_UNTIL_HEAD:
+        tail->until_head = true;
+        return 0;
+    case OPTION_JSON:
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp argp = {
+    options,
+    parse,
+    NULL,
+    "Prints the events of the log, one JSON object a line, and goes on as new ones come."
+    "\vEach event is printed once and in the order of the log, also when the broker is away for "
+    "a while. Interrupted, it ends with status 0.",
+    NULL,
+    NULL,
+    NULL};
+
+/* False when the output is closed or full, which has then been said. */
+static bool print(const wb_record *record) {
+    json_t *object = record_to_json(record);
+    bool done = object && json_dumpf(object, stdout, JSON_COMPACT) == 0 && putchar('\n') != EOF;
+    int reason = object ? errno : ENOMEM;
+    json_decref(object);
+    if (!done && reason != EPIPE)
+        fprintf(stderr, "waybill tail: the output: %s\n", strerror(reason));
+    return done;
+}
+
+static int follow(const struct tail *tail, wb_subscription *subscription, struct watch *watch) {
+    int idle_ms = tail->until_head ? UNTIL_HEAD_MS : IDLE_MS;
+    for (uint64_t printed = 0; !command_stopped;) {
+        const wb_record *record;
+        struct wb_error err;
+        int got = wb_subscription_next(subscription, 0, &record, &err);
+        if (got == 0) {
+            if (fflush(stdout))
+                return COMMAND_FAILED;
+            if (tail->until_head && wb_subscription_live(subscription))
+                return COMMAND_DONE;
+            watch_tick(watch);
+            got = wb_subscription_next(subscription, idle_ms, &record, &err);
+        }
+        if (got < 0) {
+            command_complain("tail", &err);
+            return COMMAND_FAILED;
+        }
+        if (got && !print(record))
+            return COMMAND_FAILED;
+        if (got && ++printed == tail->count)
+            return COMMAND_DONE;
+        if (got && tail->until_head && wb_subscription_live(subscription))
+            return COMMAND_DONE;
+    }
+    return COMMAND_DONE;
+}
+
+int command_tail(int argc, char **argv) {
+    struct tail tail = {.streams = COMMAND_STREAMS, .after = WB_FROM_NOW, .filter = WB_FILTER_INIT};
+    argp_parse(&argp, argc, argv, 0, NULL, &tail);
+    setvbuf(stdout, NULL, isatty(STDOUT_FILENO) ? _IOLBF : _IOFBF, OUTPUT_BYTES);
+    command_catch_signals();
+    struct watch watch;
+    wb_subscriber *subscriber = watch_open(&watch, "tail", tail.streams);
+    if (!subscriber)
+        return COMMAND_FAILED;
+    struct wb_error err;
+    wb_subscription *subscription =
+        wb_subscribe(subscriber, tail.after, tail.filtered ? &tail.filter : NULL, NULL, NULL, &err);
+    int status = COMMAND_FAILED;
+    if (subscription)
+        status = follow(&tail, subscription, &watch);
+    else
+        command_complain("tail", &err);
+    wb_subscriber_close(subscriber);
+    if (fflush(stdout) && status == COMMAND_DONE) {
+        if (errno != EPIPE)
+            fprintf(stderr, "waybill tail: the output: %s\n", strerror(errno));
+        status = COMMAND_FAILED;
+    }
+    return status;
+}

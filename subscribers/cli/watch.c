@@ -1,0 +1,38 @@
+#include "watch.h"
+
+#include "command.h"
+#include "common/timestamp.h"
+
+#include <stdio.h>
+
+#define PATIENCE_US (2 * 1000 * 1000) /* before the first session, without a word */
+
+static void on_session(void *arg, bool up, const char *words) {
+    struct watch *watch = arg;
+    watch->up = up;
+    if (up == watch->told) {
+        if (up)
+            fprintf(stderr, "waybill %s: %s\n", watch->command, words);
+        else
+            fprintf(stderr, "waybill %s: %s; waiting for it to come back\n", watch->command, words);
+        watch->told = !up;
+    }
+}
+
+wb_subscriber *watch_open(struct watch *watch, const char *command, const char *endpoint) {
+    *watch = (struct watch){.command = command, .endpoint = endpoint, .since_us = monotonic_us()};
+    struct wb_subscriber_options options = {
+        .client = "waybill " WAYBILL_VERSION, .session = on_session, .arg = watch};
+    struct wb_error err;
+    wb_subscriber *subscriber = wb_subscriber_open(endpoint, &options, &err);
+    if (!subscriber)
+        command_complain(command, &err);
+    return subscriber;
+}
+
+void watch_tick(struct watch *watch) {
+    if (watch->up || watch->told || monotonic_us() - watch->since_us < PATIENCE_US)
+        return;
+    fprintf(stderr, "waybill %s: waiting for the broker at %s\n", watch->command, watch->endpoint);
+    watch->told = true;
+}
