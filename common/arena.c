@@ -20,8 +20,8 @@
 #endif
 
 #define ALIGNMENT   16
-#define BLOCK_BYTES 4096         /* the first block; each further one is twice as large */
-#define BLOCK_MAX   (256 * 1024) /* until here; a larger piece gets a block of its own */
+#define BLOCK_BYTES 4096                 /* the first block; each further one is twice as large */
+#define BLOCK_MAX   ((size_t)256 * 1024) /* until here; a larger piece gets a block of its own */
 
 struct arena_block {
     struct arena_block *next;

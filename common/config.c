@@ -13,7 +13,7 @@
 #include "common/yaml.h"
 #include "proto/problem.h"
 
-#define FILE_MAX     (1024 * 1024) /* bytes of a configuration file */
+#define FILE_MAX     ((size_t)1 << 20) /* bytes of a configuration file */
 #define WHY_BYTES    160
 #define RANGE_BYTES  96
 #define NAME_BYTES   64
@@ -29,9 +29,9 @@ struct unit {
 };
 
 static const struct unit byte_units[] = {
-    {"GiB", 1024 * 1024 * 1024}, {"MiB", 1024 * 1024}, {"KiB", 1024}, {"B", 1}, {NULL, 0}};
+    {"GiB", INT64_C(1) << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}, {NULL, 0}};
 static const struct unit ms_units[] = {
-    {"h", 3600 * 1000}, {"min", 60 * 1000}, {"s", 1000}, {"ms", 1}, {NULL, 0}};
+    {"h", 3600000}, {"min", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0}};
 
 /* The command line as it was given. */
 struct command {
@@ -256,7 +256,7 @@ static int option_problem(struct command *command, const char *word) {
     }
     known[count] = NULL;
     problem(&command->err, WB_E_USAGE, "there is no option %.80s", word);
-    if (strncmp(word, "--", 2))
+    if (strncmp(word, "--", 2) != 0)
         return problem_hint(&command->err, "see %s --help", command->program->name);
     char name[NAME_BYTES];
     snprintf(name, sizeof name, "%.*s", (int)strcspn(word, "="), word);

@@ -1,8 +1,8 @@
 /* A program's configuration: one table from which parser, --help and documentation come.
  *
  * A value comes from, each overriding the one before: the table's default, the YAML file given by
- * --config (flat: `name: value`), the environment (WAYBILL_NAME), the command line (--name=value,
- * with '-' for '_'). */
+ * --config (flat: `name: value`), the environment (WAYBILL_NAME; empty is as good as not set), the
+ * command line (--name=value, with '-' for '_'). */
 #ifndef COMMON_CONFIG_H
 #define COMMON_CONFIG_H
 

@@ -1,6 +1,7 @@
 #include "common/metrics.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 
 #define LABEL_BYTES 128                  /* of a label's value; the rest is cut off */
 #define SLOTS       (2 * METRICS_LABELS) /* of the hash table: half of them stay empty */
+#define PROC_BYTES  1024
 #define OTHER       "other"
 
 static const struct bucket {
@@ -47,33 +49,40 @@ struct metrics {
     struct series series[];
 };
 
+/* The first bytes of a file under /proc, as text; "" if it cannot be read. */
+static const char *read_proc(const char *path, char text[PROC_BYTES]) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? 0 : read(fd, text, PROC_BYTES - 1);
+    if (fd >= 0)
+        close(fd);
+    text[got > 0 ? got : 0] = '\0';
+    return text;
+}
+
+/* The text behind so many words. */
+static const char *skip_words(const char *text, int words) {
+    for (; words > 0; words--) {
+        text += strspn(text, " ");
+        text += strcspn(text, " ");
+    }
+    return text;
+}
+
 /* The kernel tells it in ticks since the machine was started. */
 static double start_time(void) {
-    double now = (double)timestamp_now_us() / 1e6, uptime = 0;
-    unsigned long long ticks = 0;
-    FILE *file = fopen("/proc/self/stat", "re");
-    if (file) {
-        char line[1024];
-        size_t length = fread(line, 1, sizeof line - 1, file);
-        fclose(file);
-        line[length] = '\0';
-        const char *at = strrchr(line, ')'); /* the program's name may hold anything */
-        if (!at || sscanf(at,
-                          ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d "
-                          "%*d %*d %*d %llu",
-                          &ticks) != 1)
-            return now;
-    }
-    file = fopen("/proc/uptime", "re");
-    if (!file)
+    char text[PROC_BYTES];
+    double now = (double)timestamp_now_us() / 1e6;
+    double uptime = strtod(read_proc("/proc/uptime", text), NULL);
+    /* Field 22; the second is the program's name in brackets, which may hold anything. */
+    const char *name_end = strrchr(read_proc("/proc/self/stat", text), ')');
+    if (!name_end || uptime <= 0)
         return now;
-    int got = fscanf(file, "%lf", &uptime);
-    fclose(file);
-    return got == 1 ? now - uptime + (double)ticks / (double)sysconf(_SC_CLK_TCK) : now;
+    double ticks = strtod(skip_words(name_end + 1, 19), NULL);
+    return now - uptime + ticks / (double)sysconf(_SC_CLK_TCK);
 }
 
 struct metrics *metrics_new(const struct metric *table, size_t count) {
-    struct metrics *metrics = calloc(1, sizeof *metrics + count * sizeof metrics->series[0]);
+    struct metrics *metrics = calloc(1, sizeof *metrics + count * sizeof(struct series));
     if (!metrics)
         return NULL;
     metrics->table = table;
@@ -127,7 +136,7 @@ static int make_tables(struct series *series) {
     if (!series->labels)
         series->labels = calloc(METRICS_LABELS, sizeof *series->labels);
     if (!series->slots)
-        series->slots = calloc(SLOTS, sizeof *series->slots);
+        series->slots = calloc((size_t)SLOTS, sizeof *series->slots);
     return series->labels && series->slots ? 0 : -1;
 }
 
@@ -222,13 +231,8 @@ static void write_head(struct buffer *out, const char *name, const char *type, c
 }
 
 static void write_process(const struct metrics *metrics, struct buffer *out) {
-    long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (file) {
-        if (fscanf(file, "%*s %ld", &pages) != 1)
-            pages = 0;
-        fclose(file);
-    }
+    char text[PROC_BYTES];
+    long pages = strtol(skip_words(read_proc("/proc/self/statm", text), 1), NULL, 10);
     write_head(out, "process_resident_memory_bytes", "gauge", "Memory that is held in RAM.");
     buffer_printf(out, "process_resident_memory_bytes %ld\n", pages * sysconf(_SC_PAGESIZE));
 

@@ -31,6 +31,8 @@ void metrics_set(struct metrics *metrics, size_t metric, const char *label_value
 /* A histogram takes microseconds and is written in seconds (buckets 100 us to 100 s, three a
  * decade). It has no label. */
 void metrics_observe_us(struct metrics *metrics, size_t metric, int64_t us);
+/* Of a metric with a label, NULL gives the sum over its values; of a histogram, the observations.
+ */
 int64_t metrics_value(const struct metrics *metrics, size_t metric, const char *label_value);
 
 /* Prometheus text exposition 0.0.4, with process_resident_memory_bytes, process_cpu_seconds_total,

@@ -56,7 +56,7 @@ static int64_t days_since_epoch(int year, int month, int day) {
 
 static int64_t civil_us(const struct civil *civil, int offset_minutes) {
     int64_t seconds = days_since_epoch(civil->year, civil->month, civil->day) * DAY_S +
-                      civil->hour * 3600 + civil->minute * 60 + civil->second;
+                      (int64_t)civil->hour * 3600 + (int64_t)civil->minute * 60 + civil->second;
     return (seconds - (int64_t)offset_minutes * 60) * US_PER_S + civil->us;
 }
 
@@ -248,7 +248,7 @@ static bool zone_exists(const char *name) {
 
 bool timestamp_zone(const char *name) {
     /* UTC needs no file: a container may have none. */
-    if (strcmp(name, "UTC") && !zone_exists(name))
+    if (strcmp(name, "UTC") != 0 && !zone_exists(name))
         return false;
     if (setenv("TZ", name, 1))
         return false;

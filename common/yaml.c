@@ -15,7 +15,8 @@
 #include "common/nearest.h"
 #include "proto/problem.h"
 
-#define DEPTH_MAX 16
+#define DEPTH_MAX  16
+#define READ_BYTES 16384
 /* An entry takes at least two bytes in the file ("- "), and in memory a node, its place in two
  * arrays and its text. */
 #define MEMORY_PER_BYTE 128
@@ -84,8 +85,8 @@ static int read_file(struct yaml_file *file, size_t max_bytes, struct buffer *co
     int fd = open(file->path, O_RDONLY | O_CLOEXEC);
     ssize_t got = fd < 0 ? -1 : 1;
     while (got > 0 && contents->length <= max_bytes) {
-        uint8_t *room = buffer_reserve(contents, 16 * 1024);
-        got = room ? read(fd, room, 16 * 1024) : -1;
+        uint8_t *room = buffer_reserve(contents, READ_BYTES);
+        got = room ? read(fd, room, READ_BYTES) : -1;
         if (got > 0)
             contents->length += (size_t)got;
     }
@@ -182,7 +183,7 @@ static int sort_keys(struct reader *reader, struct yaml_node *map) {
     qsort(map->by_key, pairs, sizeof *map->by_key, compare_keys);
     for (size_t i = 1; i < pairs; i++) {
         const struct yaml_node *one = *map->by_key[i - 1], *other = *map->by_key[i];
-        if (strcmp(one->text, other->text))
+        if (strcmp(one->text, other->text) != 0)
             continue;
         bool in_order = one->line <= other->line;
         return line_problem(reader, in_order ? other->line : one->line,
@@ -339,7 +340,7 @@ int yaml_keys(const struct yaml_file *file, const struct yaml_node *map, const c
     for (size_t i = 0; i < yaml_count(map); i++) {
         const struct yaml_node *key = yaml_key(map, i);
         const char *const *name = known;
-        while (*name && strcmp(*name, key->text))
+        while (*name && strcmp(*name, key->text) != 0)
             name++;
         if (*name)
             continue;

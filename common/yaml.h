@@ -9,8 +9,8 @@
 struct yaml_file;
 struct yaml_node; /* belongs to its file */
 
-/* At most max_bytes of file. Anchors and aliases, tags and more than one document are refused, and
- * so is nesting deeper than 16. NULL and err on failure. */
+/* At most max_bytes of file. Anchors and aliases, tags, more than one document, a key that stands
+ * twice or is not text are refused, and so is nesting deeper than 16. NULL and err on failure. */
 struct yaml_file *yaml_open(const char *path, size_t max_bytes, struct wb_error *err);
 void yaml_close(struct yaml_file *file);
 
@@ -19,7 +19,7 @@ const struct yaml_node *yaml_root(const struct yaml_file *file);
 
 enum yaml_kind { YAML_TEXT, YAML_LIST, YAML_MAP };
 enum yaml_kind yaml_kind(const struct yaml_node *node);
-const char *yaml_text(const struct yaml_node *node); /* of a YAML_TEXT, as written */
+const char *yaml_text(const struct yaml_node *node); /* of a YAML_TEXT, as written; else NULL */
 size_t yaml_count(const struct yaml_node *node);     /* of a list or map */
 const struct yaml_node *yaml_at(const struct yaml_node *node, size_t index); /* value */
 const struct yaml_node *yaml_key(const struct yaml_node *map, size_t index);

@@ -171,10 +171,10 @@ static int endpoint_problem(struct wb_error *err, const char *verb, const char *
 /* libzmq takes any number and binds to its last 16 bits. */
 static bool is_port_wrong(const char *endpoint) {
     const char *port = strrchr(endpoint, ':');
-    if (strncmp(endpoint, "tcp://", 6) || !port || !strcmp(port, ":*"))
+    if (strncmp(endpoint, "tcp://", 6) != 0 || !port || !strcmp(port, ":*"))
         return false;
     size_t digits = strspn(port + 1, "0123456789");
-    return port[1 + digits] || !digits || digits > 5 || atoi(port + 1) > UINT16_MAX;
+    return port[1 + digits] || !digits || digits > 5 || strtol(port + 1, NULL, 10) > UINT16_MAX;
 }
 
 typedef int attach_fn(void *socket, const char *endpoint);
@@ -243,7 +243,7 @@ static bool is_loopback_host(const char *host) {
 bool zsock_is_loopback(const char *endpoint) {
     if (!strncmp(endpoint, "ipc://", 6) || !strncmp(endpoint, "inproc://", 9))
         return true;
-    if (strncmp(endpoint, "tcp://", 6))
+    if (strncmp(endpoint, "tcp://", 6) != 0)
         return false;
     const char *first = endpoint + 6, *end = strrchr(first, ':');
     if (!end)

@@ -2,7 +2,8 @@
  *
  * ZMQ_FD is edge-triggered and both sending and receiving consume its edges, so the socket's events
  * are looked at again in every turn of the loop: a poll handle wakes the loop, a check handle
- * looks, and while a reader stopped at its quota an idle handle keeps the loop from sleeping. */
+ * looks, and while a reader stopped at its quota an idle handle keeps the loop from sleeping. A
+ * socket may be used from every callback but those of prepare handles. */
 #ifndef COMMON_ZSOCK_H
 #define COMMON_ZSOCK_H
 
@@ -31,7 +32,7 @@ void zsock_read(struct zsock *zsock, bool on);
 void zsock_close(struct zsock *zsock);
 
 /* Creates and binds or connects: options are pairs of a ZMQ int option and its value, ended by -1.
- * IPv6 is on, linger as given. NULL and err, naming the endpoint. */
+ * IPv6 is on, linger as given, localhost is 127.0.0.1. NULL and err, naming the endpoint. */
 void *zsock_bind(void *context, int type, const char *endpoint, const int *options,
                  struct wb_error *err);
 void *zsock_connect(void *context, int type, const char *endpoint, const int *options,

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static char path[] = "/tmp/waybill-test-XXXXXX";
+static char path[32];
 static char captured[16384];
 static int captured_fd = -1, saved_fd = -1;
 static FILE *capture;
@@ -18,7 +18,7 @@ static void must(int held, const char *what) {
 }
 
 const char *scratch_file(const void *data, size_t bytes) {
-    memcpy(strrchr(path, '-'), "-XXXXXX", 7);
+    snprintf(path, sizeof path, "/tmp/waybill-test-XXXXXX");
     int fd = mkstemp(path);
     must(fd >= 0, "mkstemp");
     must(write(fd, data, bytes) == (ssize_t)bytes, "write");

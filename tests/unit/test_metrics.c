@@ -94,14 +94,18 @@ static void further_values_go_to_other(void **state) {
 
 static void cuts_long_values_between_characters(void **state) {
     (void)state;
-    char value[400] = "x";
+    struct buffer text;
+    buffer_init(&text, 0);
+    buffer_text(&text, "x");
     for (int i = 0; i < 130; i++)
-        memcpy(value + 1 + 3 * i, "办", 3);
+        buffer_text(&text, "办");
+    const char *value = buffer_string(&text);
     metrics_add(metrics, ADMITTED, value, 1);
     char expected[200];
     snprintf(expected, sizeof expected, "{source=\"%.127s\"} 1\n", value); /* 1 + 42 characters */
     assert_written(expected);
     assert_int_equal(metrics_value(metrics, ADMITTED, value), 1);
+    buffer_free(&text);
 }
 
 static void sorts_durations_into_buckets(void **state) {
@@ -126,7 +130,7 @@ static double written_value(const char *name) {
     char line[64];
     snprintf(line, sizeof line, "\n%s ", name);
     assert_written(line);
-    return atof(strstr(buffer_string(&out), line) + strlen(line));
+    return strtod(strstr(buffer_string(&out), line) + strlen(line), NULL);
 }
 
 static void tells_of_the_process(void **state) {

@@ -17,7 +17,7 @@ static void assert_reads(const char *text, const char *expected) {
     char out[TIMESTAMP_TEXT];
     if (!timestamp_parse(text, strlen(text), EIGHT, &time))
         fail_msg("'%s' is refused", text);
-    if (strcmp(timestamp_format(&time, out), expected))
+    if (strcmp(timestamp_format(&time, out), expected) != 0)
         fail_msg("'%s' gives %s, not %s", text, out, expected);
 }
 
@@ -133,7 +133,7 @@ static void agrees_with_the_system_about_every_day(void **state) {
         gmtime_r(&seconds, &tm);
         snprintf(expected, sizeof expected, "%04d-%02d-%02d", tm.tm_year + 1900, tm.tm_mon + 1,
                  tm.tm_mday);
-        if (strcmp(timestamp_format(&time, text), expected))
+        if (strcmp(timestamp_format(&time, text), expected) != 0)
             fail_msg("%s is written as %s", expected, text);
         if (!timestamp_parse(text, 10, 0, &again) || again.us != time.us || !again.date_only)
             fail_msg("%s is not read back", text);
