@@ -34,11 +34,13 @@ struct frame_publish {
 
 /* Reads a ClientMessage that a peer sent. A Publish is given as slices in *publish and NULL in
  * *message; every other message in *message, with *publish cleared. All memory is the arena's.
- * Returns 0, or -1 and err (MALFORMED, TOO_LARGE). */
+ * The events are not looked into: event_decode does, one by one. A message without a body that this
+ * version knows is MALFORMED. Returns 0, or -1 and err (MALFORMED, TOO_LARGE). */
 int frame_client(const uint8_t *data, size_t bytes, struct arena *arena, client_message **message,
                  struct frame_publish *publish, struct wb_error *err);
 
-/* Reads a BrokerMessage. All memory is the arena's. */
+/* Reads a BrokerMessage. All memory is the arena's. A body that this version does not know is left
+ * out (body_case NOT_SET): to be passed over. Returns 0, or -1 and err (MALFORMED, TOO_LARGE). */
 int frame_broker(const uint8_t *data, size_t bytes, struct arena *arena, broker_message **message,
                  struct wb_error *err);
 
