@@ -25,7 +25,7 @@ static int setup(void **state) {
     struct fixture *f = calloc(1, sizeof *f);
     if (!f)
         return -1;
-    arena_init(&f->arena, 4 * 1024 * 1024);
+    arena_init(&f->arena, 1 << 22);
     buffer_init(&f->out, 0);
     buffer_init(&f->parts, 0);
     *state = f;

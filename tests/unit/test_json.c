@@ -20,7 +20,7 @@ static int setup(void **state) {
     struct fixture *f = calloc(1, sizeof *f);
     if (!f)
         return -1;
-    arena_init(&f->arena, 1024 * 1024);
+    arena_init(&f->arena, 1 << 20);
     *state = f;
     return 0;
 }

@@ -33,14 +33,22 @@ static void test_no_error_wanted(void **state) {
 /* No text of the table is cut. */
 static void test_the_table_fits(void **state) {
     (void)state;
-    struct wb_error err;
-#define WB_ERROR(number, name, again, text, remedy)                                                \
-    problem(&err, number, "x");                                                                    \
-    assert_string_equal(err.message, text);                                                        \
-    assert_string_equal(err.hint, remedy);                                                         \
-    assert_int_equal(err.retriable, again);
+    static const struct {
+        int code;
+        bool again;
+        const char *text, *remedy;
+    } table[] = {
+#define WB_ERROR(number, name, again, text, remedy) {number, again, text, remedy},
 #include <waybill/errors.def>
 #undef WB_ERROR
+    };
+    struct wb_error err;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        problem(&err, table[i].code, "x");
+        assert_string_equal(err.message, table[i].text);
+        assert_string_equal(err.hint, table[i].remedy);
+        assert_int_equal(err.retriable, table[i].again);
+    }
 }
 
 static void test_long_texts_are_cut_between_characters(void **state) {
@@ -83,7 +91,8 @@ static void test_values(void **state) {
     problem_value(worst, sizeof worst, text);
     assert_int_equal(strlen(text), 1 + 60 + strlen("…\""));
     memset(worst, 'x', sizeof worst);
-    memcpy(worst + 59, "长", 3);
+    for (size_t i = 0; i < 3; i++)
+        worst[59 + i] = "长"[i];
     problem_value(worst, sizeof worst, text);
     assert_int_equal(strlen(text), 1 + 59 + strlen("…\""));
 }

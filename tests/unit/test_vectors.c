@@ -32,8 +32,10 @@ static const char *member(const struct vector *v, const char *name) {
 
 static void read_hex(const char *path, struct buffer *out) {
     FILE *file = fopen(path, "r");
-    if (!file)
+    if (!file) {
         fail_msg("%s is not there", path);
+        return;
+    }
     int digits = 0;
     char pair[3] = "";
     for (int c; (c = getc(file)) != EOF;) {
@@ -59,7 +61,7 @@ static void open_vector(struct vector *v, const char *directory, const char *jso
     snprintf(v->name, sizeof v->name, "%.*s", (int)length, json_name);
     buffer_init(&v->bytes, 0);
     buffer_init(&v->out, 0);
-    arena_init(&v->arena, 8 * 1024 * 1024);
+    arena_init(&v->arena, 1 << 23);
     snprintf(path, sizeof path, "%s/%s", directory, json_name);
     v->meaning = json_load_file(path, 0, &error);
     if (!v->meaning)
@@ -202,8 +204,10 @@ static void check_invalid(struct vector *v) {
 static size_t each(const char *directory, void (*check)(struct vector *v)) {
     size_t count = 0;
     DIR *listing = opendir(directory);
-    if (!listing)
+    if (!listing) {
         fail_msg("%s cannot be read", directory);
+        return 0;
+    }
     for (struct dirent *entry; (entry = readdir(listing)) != NULL;) {
         const char *end = strrchr(entry->d_name, '.');
         if (!end || strcmp(end, ".json") != 0)
