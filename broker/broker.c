@@ -23,7 +23,7 @@
 
 #define STOP_TICK_MS     10
 #define ACKNOWLEDGEMENTS 65536 /* more than the largest window: acknowledgements never block */
-#define DELIVERIES       64    /* at 256 KiB, 16 MiB for a peer that does not read */
+#define DELIVERIES       1024  /* at 64 KiB, 64 MiB for a peer that does not read */
 
 struct broker {
     const struct options *options;
@@ -62,9 +62,14 @@ static void on_lost(void *arg, const char *reason) {
     struct wb_error err;
     problem(&err, WB_E_NOT_READY, "%s", reason);
     meter_set(METER_READY, NULL, 0);
-    ops_ready(b->ops, "the database is out of reach, or another broker writes");
+    ops_ready(b->ops, &err);
     if (!b->stopping)
         admit_shut(b->admit, &err);
+}
+
+static void on_waiting(void *arg, const struct wb_error *err) {
+    struct broker *b = arg;
+    ops_ready(b->ops, err);
 }
 
 static void on_fatal(void *arg, const struct wb_error *err) {
@@ -84,8 +89,11 @@ static void on_recorded(void *arg, const struct log_record *records, size_t coun
 }
 
 static bool open_log(struct broker *b, uv_loop_t *loop, struct wb_error *err) {
-    static const struct journal_events events = {
-        .ready = on_ready, .lost = on_lost, .fatal = on_fatal, .recorded = on_recorded};
+    static const struct journal_events events = {.ready = on_ready,
+                                                 .lost = on_lost,
+                                                 .waiting = on_waiting,
+                                                 .fatal = on_fatal,
+                                                 .recorded = on_recorded};
     const struct journal_options options = {.database = b->options->database,
                                             .batch_events = (size_t)b->options->batch_events,
                                             .batch_bytes = (size_t)b->options->batch_bytes};
@@ -169,11 +177,13 @@ static void on_stop_tick(uv_timer_t *timer) {
 }
 
 void broker_stop(struct broker *b) {
+    struct wb_error err;
     if (b->stopping)
         return;
     b->stopping = true;
     log_info("broker", "stopping: finishing what is in flight");
-    ops_ready(b->ops, "stopping");
+    problem(&err, WB_E_SHUTTING_DOWN, "signal or fatal error");
+    ops_ready(b->ops, &err);
     admit_pause(b->admit);
     b->stop_by_us = monotonic_us() + b->options->stop_grace * 1000;
     uv_timer_start(&b->stop, on_stop_tick, 0, STOP_TICK_MS);

@@ -1,5 +1,6 @@
 #include "broker/ops.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +11,7 @@
 
 struct ops {
     struct http_server *server;
-    const char *why_not;
+    char why_not[512]; /* "": ready */
 };
 
 static void answer(struct http_exchange *x, int status, const char *type, const char *text) {
@@ -27,8 +28,8 @@ static void on_request(void *arg, struct http_exchange *x) {
     } else if (strcmp(path, "/readyz") == 0) {
         struct buffer text;
         buffer_init(&text, 4096);
-        buffer_printf(&text, "%s\n", o->why_not ? o->why_not : "ready");
-        answer(x, o->why_not ? 503 : 200, plain, buffer_string(&text));
+        buffer_printf(&text, "%s\n", o->why_not[0] ? o->why_not : "ready");
+        answer(x, o->why_not[0] ? 503 : 200, plain, buffer_string(&text));
         buffer_free(&text);
     } else if (strcmp(path, "/metrics") == 0) {
         struct buffer text;
@@ -49,7 +50,7 @@ struct ops *ops_new(uv_loop_t *loop, const char *addresses, struct wb_error *err
     }
     const struct http_options options = {
         .addresses = addresses, .limits = &http_limits_default, .handler = on_request, .arg = o};
-    o->why_not = "starting";
+    snprintf(o->why_not, sizeof o->why_not, "starting: the database has not answered yet");
     o->server = http_listen(loop, &options, err);
     if (!o->server) {
         free(o);
@@ -71,6 +72,8 @@ const char *ops_address(const struct ops *o) {
     return http_address(o->server);
 }
 
-void ops_ready(struct ops *o, const char *why_not) {
-    o->why_not = why_not;
+void ops_ready(struct ops *o, const struct wb_error *why_not) {
+    o->why_not[0] = '\0';
+    if (why_not)
+        problem_line(why_not, o->why_not, sizeof o->why_not);
 }

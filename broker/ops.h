@@ -10,7 +10,7 @@ struct ops;
 struct ops *ops_new(uv_loop_t *loop, const char *addresses, struct wb_error *err);
 void ops_close(struct ops *ops); /* NULL is allowed */
 const char *ops_address(const struct ops *ops);
-/* Not ready for the reason; NULL: ready. The text is kept by reference. */
-void ops_ready(struct ops *ops, const char *why_not);
+/* Not ready for the reason; NULL: ready. */
+void ops_ready(struct ops *ops, const struct wb_error *why_not);
 
 #endif

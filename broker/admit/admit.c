@@ -103,12 +103,7 @@ static void acknowledge(struct admit *a, struct publish *p) {
     intake->suspect = repeats > 0;
     intake->unacknowledged -= (uint32_t)p->submission.count;
     meter_observe_us(METER_ACKNOWLEDGE_SECONDS, monotonic_us() - p->received_us);
-    if (a->out.failed ||
-        session_send(intake->session, a->out.data, a->out.length) == SENT_NOT_NOW) {
-        struct wb_error err;
-        problem(&err, WB_E_WINDOW_EXCEEDED, "the acknowledgements are not being read");
-        session_end(intake->session, &err);
-    }
+    session_answer(intake->session, &a->out);
 }
 
 static void on_settled(struct submission *s, bool committed) {

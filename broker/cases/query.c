@@ -57,7 +57,7 @@ static int answer(const struct query *q, const struct log_record *records, size_
     /* Both are looked at in every case, so that they cannot be told apart by time. */
     bool right = code_matches(case_no, q->code) || !q->by_code;
     if (!right || count == 0)
-        return problem(err, WB_E_CASE_NOT_FOUND, "%s", q->case_no);
+        return problem(err, WB_E_CASE_NOT_FOUND, "number and code do not belong together");
     if (!history_build(records, count, arena, &history))
         return problem(err, WB_E_SYSTEM, "the history of %s needs too much memory", q->case_no);
     choose_nodes(&history, q->limit, arena, &a);
@@ -93,7 +93,7 @@ static void on_read(void *arg, const struct log_record *records, size_t count,
     else
         meter_add(METER_CASE_QUERIES, "answered", 1);
     meter_observe_us(METER_CASE_QUERY_SECONDS, monotonic_us() - q->asked_us);
-    q->done(q->arg, q, out.data, out.length, status == 0 ? NULL : failure ? failure : &err);
+    q->done(q->arg, q, &out, status == 0 ? NULL : failure ? failure : &err);
     buffer_free(&out);
     arena_free(&arena);
     free(q);

@@ -8,12 +8,13 @@
 
 #include "proto/frame.h"
 
+struct buffer;
 struct query;
 struct reader;
 
 /* Called once, from the loop: with a whole BrokerMessage, or with the refusal. The query is gone
  * when it returns. */
-typedef void query_done(void *arg, const struct query *query, const void *message, size_t bytes,
+typedef void query_done(void *arg, const struct query *query, struct buffer *message,
                         const struct wb_error *err);
 
 /* head: the newest offset that is committed now. NULL and err if it cannot be asked. */

@@ -89,7 +89,7 @@ static void on_credit(struct follower *f, const Waybill__V1__Credit *credit) {
     stream_pump(stream);
 }
 
-static void on_answer(void *arg, const struct query *query, const void *message, size_t bytes,
+static void on_answer(void *arg, const struct query *query, struct buffer *message,
                       const struct wb_error *err) {
     struct follower *f = arg;
     for (size_t i = 0; i < f->query_count; i++)
@@ -97,12 +97,10 @@ static void on_answer(void *arg, const struct query *query, const void *message,
             f->queries[i] = f->queries[--f->query_count];
             break;
         }
-    if (!err && session_send(f->session, message, bytes) != SENT_NOT_NOW)
-        return;
-    struct wb_error busy;
-    if (!err)
-        problem(&busy, WB_E_BUSY, "the answers are not being read");
-    session_refuse(f->session, err ? err : &busy, 0, query_request(query));
+    if (err)
+        session_refuse(f->session, err, 0, query_request(query));
+    else
+        session_answer(f->session, message);
 }
 
 static void on_query(struct follower *f, const Waybill__V1__CaseQuery *asked) {

@@ -12,7 +12,7 @@
 #include "proto/problem.h"
 
 #define DELIVER_EVENTS 512
-#define DELIVER_BYTES  (256 * 1024)
+#define DELIVER_BYTES  (64 * 1024)
 #define SCAN_EVENTS    8192 /* looked at in one turn, whether they match or not */
 
 struct stream {
@@ -41,7 +41,7 @@ static void send_subscribed(struct stream *s) {
     message.subscribed = &subscribed;
     buffer_init(&out, 0);
     frame_put_broker(&out, &message);
-    session_send(s->session, out.data, out.length);
+    session_answer(s->session, &out);
     buffer_free(&out);
 }
 

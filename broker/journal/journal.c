@@ -38,7 +38,7 @@ struct journal {
     int64_t epoch;
     uint64_t head;
     int64_t recorded_at_us; /* of the newest event: the log's time never goes back */
-    bool standby_told;
+    char told[512];         /* what keeps it closed, as logged */
 
     struct submission *queue, **queue_last;
     size_t queue_bytes;
@@ -128,34 +128,37 @@ static void on_retry(uv_timer_t *timer) {
         opening_begin(j->opening);
 }
 
+static void take_over(struct journal *j, const struct opened *opened) {
+    j->state = READY;
+    j->told[0] = '\0';
+    j->epoch = opened->epoch;
+    j->head = opened->head_offset;
+    j->recorded_at_us = opened->head_recorded_at_us;
+    log_info("journal", "writing in epoch %lld behind offset %llu", (long long)j->epoch,
+             (unsigned long long)j->head);
+    j->events.ready(j->arg, opened);
+}
+
+/* Says once what keeps the log closed, however often it is tried. */
+static void wait_for_log(struct journal *j, const struct wb_error *err) {
+    char words[512];
+    problem_line(err, words, sizeof words);
+    if (strcmp(words, j->told) != 0)
+        log_warn("journal", "the log cannot be opened: %s", words);
+    snprintf(j->told, sizeof j->told, "%s", words);
+    j->events.waiting(j->arg, err);
+    uv_timer_start(&j->retry, on_retry, RETRY_MS, 0);
+}
+
 static void on_opened(void *arg, enum opening_outcome outcome, const struct opened *opened,
                       const struct wb_error *err) {
     struct journal *j = arg;
-    char words[512];
-    switch (outcome) {
-    case OPENING_DONE:
-        j->state = READY;
-        j->standby_told = false;
-        j->epoch = opened->epoch;
-        j->head = opened->head_offset;
-        j->recorded_at_us = opened->head_recorded_at_us;
-        log_info("journal", "writing in epoch %lld behind offset %llu", (long long)j->epoch,
-                 (unsigned long long)j->head);
-        j->events.ready(j->arg, opened);
-        return;
-    case OPENING_STANDBY:
-        if (!j->standby_told)
-            log_warn("journal", "another broker writes to this log; standing by");
-        j->standby_told = true;
-        break;
-    case OPENING_FAILED:
-        log_warn("journal", "the log cannot be opened: %s", problem_line(err, words, sizeof words));
-        break;
-    case OPENING_FATAL:
+    if (outcome == OPENING_DONE)
+        take_over(j, opened);
+    else if (outcome == OPENING_FATAL)
         j->events.fatal(j->arg, err);
-        return;
-    }
-    uv_timer_start(&j->retry, on_retry, RETRY_MS, 0);
+    else
+        wait_for_log(j, err);
 }
 
 /* Registering a source, before its first batch. */

@@ -28,6 +28,8 @@ struct journal_options {
 struct journal_events {
     void (*ready)(void *arg, const struct opened *opened);
     void (*lost)(void *arg, const char *reason); /* after ready: no longer */
+    /* Not ready yet, for the reason; tried again by itself. */
+    void (*waiting)(void *arg, const struct wb_error *err);
     void (*fatal)(void *arg, const struct wb_error *err);
     /* New events, in order and without a gap, after their submissions were settled. The records and
      * their bytes last until the function returns. */

@@ -75,10 +75,11 @@ static void begin_step(struct opening *o, enum step step) {
     }
 }
 
-static void fatal(struct opening *o, const char *detail, const char *hint) {
+static void refuse(struct opening *o, enum opening_outcome outcome, const char *detail,
+                   const char *hint) {
     problem(&o->err, WB_E_DATABASE, "%s", detail);
     problem_hint(&o->err, "%s", hint);
-    o->outcome = OPENING_FATAL;
+    o->outcome = outcome;
 }
 
 static long long number(const PGresult *r, int column) {
@@ -86,12 +87,13 @@ static long long number(const PGresult *r, int column) {
 }
 
 static void need(struct opening *o, const char *setting, const char *value, const char *wanted) {
-    char detail[160];
+    char detail[160], hint[160];
     if (o->outcome != OPENING_DONE || strcmp(value, wanted) == 0)
         return;
     snprintf(detail, sizeof detail, "the server has %s = %s", setting, value);
-    fatal(o, detail,
-          "an acknowledged event could be lost; set it to 'on', or UTF8, and start again");
+    snprintf(hint, sizeof hint, "acknowledged events could be lost or garbled; it has to be %s",
+             wanted);
+    refuse(o, OPENING_FAILED, detail, hint);
 }
 
 static void check(struct opening *o, const PGresult *r) {
@@ -100,15 +102,16 @@ static void check(struct opening *o, const PGresult *r) {
     need(o, "full_page_writes", PQgetvalue(r, 0, 2), "on");
     need(o, "the encoding", PQgetvalue(r, 0, 5), "UTF8");
     if (o->outcome == OPENING_DONE && number(r, 4) < SERVER_VERSION_OLDEST)
-        fatal(o, "the server is older than PostgreSQL 15", "use PostgreSQL 15 or newer");
+        refuse(o, OPENING_FATAL, "the server is older than PostgreSQL 15",
+               "use PostgreSQL 15 or newer");
     if (o->outcome != OPENING_DONE)
         return;
-    if (PQgetvalue(r, 0, 3)[0] == 't') {
-        problem(&o->err, WB_E_DATABASE, "the server is a standby that is in recovery");
-        o->outcome = OPENING_FAILED;
-    } else if (PQgetvalue(r, 0, 6)[0] != 't') {
-        o->outcome = OPENING_STANDBY;
-    }
+    if (PQgetvalue(r, 0, 3)[0] == 't')
+        refuse(o, OPENING_FAILED, "the server is a standby in recovery",
+               "connect to the primary; target_session_attrs=read-write finds it");
+    else if (PQgetvalue(r, 0, 6)[0] != 't')
+        refuse(o, OPENING_STANDBY, "another broker writes to this log",
+               "this one stands by and takes over when that one is gone");
 }
 
 static void schema_version(struct opening *o, const PGresult *r) {
@@ -118,7 +121,8 @@ static void schema_version(struct opening *o, const PGresult *r) {
         return;
     snprintf(detail, sizeof detail, "the schema has version %d, this program knows %d", o->schema,
              schema_newest());
-    fatal(o, detail, "install the newer waybilld that made it; schemas are never taken back");
+    refuse(o, OPENING_FATAL, detail,
+           "install the newer waybilld that made it; schemas are never taken back");
 }
 
 static void take_over(struct opening *o, const PGresult *r) {

@@ -107,13 +107,19 @@ static void refuse_peer(struct endpoint *e, const uint8_t *peer, size_t peer_byt
     send_out(e, peer, peer_bytes);
 }
 
+void session_answer(struct session *s, struct buffer *message) {
+    if (message->failed || session_send(s, message->data, message->length) == SENT_NOT_NOW)
+        doom(s, "does not read its answers");
+    buffer_clear(message);
+}
+
 void session_refuse(struct session *s, const struct wb_error *err, uint64_t subscription,
                     uint64_t request) {
     if (s->doomed)
         return;
     meter_add(METER_REFUSALS, problem_name(err->code), 1);
     frame_put_refusal(&s->endpoint->out, err, 0, subscription, request);
-    send_out(s->endpoint, s->peer, s->peer_bytes);
+    session_answer(s, &s->endpoint->out);
 }
 
 void session_end(struct session *s, const struct wb_error *err) {
@@ -226,7 +232,7 @@ static void on_ping(struct session *s, uint64_t token) {
     message.body_case = WAYBILL__V1__BROKER_MESSAGE__BODY_PONG;
     message.pong = &pong;
     frame_put_broker(&s->endpoint->out, &message);
-    send_out(s->endpoint, s->peer, s->peer_bytes);
+    session_answer(s, &s->endpoint->out);
 }
 
 /* A message of a peer that said Hello before. */

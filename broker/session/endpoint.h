@@ -12,6 +12,7 @@
 #include "proto/bounds.h"
 #include "proto/frame.h"
 
+struct buffer;
 struct endpoint;
 
 #define SESSION_CLIENT_BYTES 100
@@ -68,6 +69,9 @@ enum endpoint_sent { SENT, SENT_NOT_NOW, SENT_GONE };
 /* One message to the session's peer. NOT_NOW: its queue is full. GONE: the peer left, the session
  * is doomed. */
 enum endpoint_sent session_send(struct session *session, const void *data, size_t bytes);
+/* The answer to a request, which must not be lost: a peer whose queue is full of unread answers is
+ * closed. Clears the buffer. */
+void session_answer(struct session *session, struct buffer *message);
 /* A refusal of one of the session's requests. */
 void session_refuse(struct session *session, const struct wb_error *err, uint64_t subscription,
                     uint64_t request);
