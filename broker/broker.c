@@ -2,7 +2,6 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
-#include <zmq.h>
 
 #include "broker/admit/admit.h"
 #include "broker/cases/code.h"
@@ -19,6 +18,7 @@
 #include "broker/session/endpoint.h"
 #include "common/log.h"
 #include "common/timestamp.h"
+#include "common/zsock.h"
 #include "proto/problem.h"
 
 #define STOP_TICK_MS     10
@@ -154,7 +154,7 @@ struct broker *broker_new(uv_loop_t *loop, const struct options *options, struct
         return NULL;
     }
     b->options = options;
-    b->zmq = zmq_ctx_new();
+    b->zmq = zsock_context_new();
     uv_timer_init(loop, &b->stop);
     b->stop.data = b;
     if (!open_log(b, loop, err) || !open_endpoints(b, loop, err)) {
@@ -191,7 +191,7 @@ void broker_stop(struct broker *b) {
 
 int broker_free(struct broker *b) {
     int status = b->failed ? 1 : 0;
-    zmq_ctx_term(b->zmq);
+    zsock_context_free(b->zmq);
     hub_free(b->hub);
     sources_free(b->sources);
     free(b);

@@ -254,3 +254,11 @@ bool zsock_is_loopback(const char *endpoint) {
     int bytes = snprintf(host, sizeof host, "%.*s", (int)(end - first), first);
     return bytes < (int)sizeof host && is_loopback_host(host);
 }
+
+void *zsock_context_new(void) {
+    return zmq_ctx_new();
+}
+
+void zsock_context_free(void *context) {
+    zmq_ctx_term(context);
+}

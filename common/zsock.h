@@ -31,6 +31,10 @@ void zsock_read(struct zsock *zsock, bool on);
 /* Closes the ZeroMQ socket at once and frees the rest when libuv lets go of the handles. */
 void zsock_close(struct zsock *zsock);
 
+/* One context a process. Freeing it waits until the sockets are closed and what lingers is sent. */
+void *zsock_context_new(void);
+void zsock_context_free(void *context);
+
 /* Creates and binds or connects: options are pairs of a ZMQ int option and its value, ended by -1.
  * IPv6 is on, linger as given, localhost is 127.0.0.1. NULL and err, naming the endpoint. */
 void *zsock_bind(void *context, int type, const char *endpoint, const int *options,

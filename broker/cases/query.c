@@ -59,10 +59,10 @@ static int answer(const struct query *q, const struct log_record *records, size_
     if (!right || count == 0)
         return problem(err, WB_E_CASE_NOT_FOUND, "number and code do not belong together");
     if (!history_build(records, count, arena, &history))
-        return problem(err, WB_E_SYSTEM, "the history of %s needs too much memory", q->case_no);
+        return problem(err, WB_E_BUSY, "the history of %s needs too much memory", q->case_no);
     choose_nodes(&history, q->limit, arena, &a);
     if (!a.nodes)
-        return problem(err, WB_E_SYSTEM, "out of memory");
+        return problem(err, WB_E_BUSY, "out of memory");
     code_of_case(case_no, code);
     a.request = q->request;
     a.state = &history.state;
@@ -75,7 +75,7 @@ static int answer(const struct query *q, const struct log_record *records, size_
     message.body_case = WAYBILL__V1__BROKER_MESSAGE__BODY_CASE_ANSWER;
     message.case_answer = &a;
     frame_put_broker(out, &message);
-    return out->failed ? problem(err, WB_E_SYSTEM, "out of memory") : 0;
+    return out->failed ? problem(err, WB_E_BUSY, "out of memory") : 0;
 }
 
 static void on_read(void *arg, const struct log_record *records, size_t count,
@@ -103,7 +103,7 @@ struct query *query_new(struct reader *reader, const Waybill__V1__CaseQuery *ask
                         query_done *done, void *arg, struct wb_error *err) {
     struct query *q = calloc(1, sizeof *q);
     if (!q) {
-        problem(err, WB_E_SYSTEM, "out of memory");
+        problem(err, WB_E_BUSY, "out of memory");
         return NULL;
     }
     q->request = asked->request;

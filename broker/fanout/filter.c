@@ -30,14 +30,14 @@ static int copy_values(struct values *to, char **texts, size_t count, const char
         return problem(err, WB_E_FILTER, "%s has %zu values", field, count);
     to->texts = count ? calloc(count, sizeof *to->texts) : NULL;
     if (count && !to->texts)
-        return problem(err, WB_E_SYSTEM, "out of memory");
+        return problem(err, WB_E_BUSY, "out of memory");
     for (size_t i = 0; i < count; i++) {
         if (strlen(texts[i]) > LIMIT_FILTER_BYTES || texts[i][0] == '\0')
             return problem(err, WB_E_FILTER, "a value of %s has %zu bytes", field,
                            strlen(texts[i]));
         to->texts[i] = strdup(texts[i]);
         if (!to->texts[i])
-            return problem(err, WB_E_SYSTEM, "out of memory");
+            return problem(err, WB_E_BUSY, "out of memory");
         to->count++;
     }
     return 0;
@@ -75,7 +75,7 @@ int filter_new(const Waybill__V1__Filter *w, struct filter **filter, struct wb_e
         return 0;
     struct filter *f = calloc(1, sizeof *f);
     if (!f)
-        return problem(err, WB_E_SYSTEM, "out of memory");
+        return problem(err, WB_E_BUSY, "out of memory");
     if (copy_filter(f, w, err) != 0) {
         filter_free(f);
         return -1;

@@ -61,7 +61,7 @@ struct stream *stream_new(struct session *session, struct hub *hub, struct reade
                           struct wb_error *err) {
     struct stream *s = calloc(1, sizeof *s);
     if (!s) {
-        problem(err, WB_E_SYSTEM, "out of memory");
+        problem(err, WB_E_BUSY, "out of memory");
         return NULL;
     }
     s->session = session;
