@@ -11,14 +11,13 @@ uint64_t history_world(uint64_t seed, unsigned cases, unsigned days) {
     return course_mix(course_mix(seed, cases), days);
 }
 
-static double rate_of(unsigned cases, unsigned days, long today) {
-    long workdays = hours_ordinal(today + 1) - hours_ordinal(today + 1 - (long)days);
-    return workdays ? (double)cases / (double)workdays : 0;
+/* Cases in a working day. It does not depend on the date, so that every day keeps its cases. */
+static double rate_of(unsigned cases, unsigned days) {
+    return days ? cases * 7.0 / (days * 5.0) : 0;
 }
 
-bool history_fits(unsigned cases, unsigned days, int64_t now_us) {
-    double rate = rate_of(cases, days, hours_day(now_us));
-    return days <= HISTORY_DAYS && rate <= HISTORY_DAY_CASES && (rate > 0 || !cases);
+bool history_fits(unsigned cases, unsigned days) {
+    return days <= HISTORY_DAYS && rate_of(cases, days) <= HISTORY_DAY_CASES;
 }
 
 static struct course *new_course(struct history *history) {
@@ -105,8 +104,7 @@ bool history_make(struct history *history, uint64_t world, unsigned cases, unsig
                   int64_t now_us) {
     *history = (struct history){0};
     long today = hours_day(now_us);
-    double rate = rate_of(cases, days, today);
-    return add_cases(history, world, rate, today + 1 - (long)days, today, now_us) &&
+    return add_cases(history, world, rate_of(cases, days), today + 1 - (long)days, today, now_us) &&
            collect_steps(history, now_us);
 }
 

@@ -25,7 +25,7 @@ struct history {
 uint64_t history_world(uint64_t seed, unsigned cases, unsigned days);
 
 /* False if that many cases do not fit into the days. */
-bool history_fits(unsigned cases, unsigned days, int64_t now_us);
+bool history_fits(unsigned cases, unsigned days);
 
 /* False without memory; history_free is to be called all the same. */
 bool history_make(struct history *history, uint64_t world, unsigned cases, unsigned days,

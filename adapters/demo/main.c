@@ -3,11 +3,11 @@
 #include "play.h"
 
 #include "common/log.h"
-#include "common/timestamp.h"
 #include "proto/problem.h"
 
 #include <argp.h>
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -82,7 +82,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
         argp_error(state, "'%s' is too much", arg);
         break;
     case ARGP_KEY_END:
-        if (!history_fits(o->cases, o->days, timestamp_now_us()))
+        if (!history_fits(o->cases, o->days))
             argp_error(state, "%u cases in %u days are more than %d a working day", o->cases,
                        o->days, HISTORY_DAY_CASES);
         break;

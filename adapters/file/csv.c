@@ -20,7 +20,8 @@ struct csv_reader {
     struct buffer text; /* the piece at hand, as UTF-8 */
     struct record *record;
     int columns[RECORD_MEMBERS_MAX]; /* by position */
-    size_t width;                    /* columns in the header; 0: it has not come yet */
+    size_t width;                    /* columns in the header */
+    bool has_header;                 /* it is complete */
     size_t at;                       /* fields of the row so far */
     uint64_t line, row_line;         /* of what is read, and of the row's beginning, from 1 */
     bool after_return;               /* the last row ended with CR, so an LF belongs to it */
@@ -104,6 +105,8 @@ static uint64_t count_lines(const char *text, size_t bytes) {
 
 static void take_value(struct csv_reader *csv, char *text, size_t bytes) {
     size_t at, length;
+    if (csv->at == 0)
+        record_begin(csv->record, csv->row_line);
     if (csv->at >= csv->width) {
         csv->at += bytes > 0; /* empty ones behind the last column do no harm */
         return;
@@ -127,12 +130,10 @@ static void on_field(void *data, size_t bytes, void *arg) {
     csv->line += bytes > 0 ? count_lines(text, bytes) : 0;
     if (csv->options.encoding)
         bytes = decode_restore(text, bytes);
-    if (csv->at == 0 && csv->width > 0)
-        record_begin(csv->record, csv->row_line);
-    if (record_line(csv->record) == 0)
-        name_column(csv, text, bytes);
-    else
+    if (csv->has_header)
         take_value(csv, text, bytes);
+    else
+        name_column(csv, text, bytes);
 }
 
 static void check_width(struct csv_reader *csv) {
@@ -145,11 +146,6 @@ static void check_width(struct csv_reader *csv) {
 }
 
 static void end_row(struct csv_reader *csv) {
-    if (record_line(csv->record) == 0) {
-        record_begin(csv->record, csv->row_line);
-        csv->at = 0;
-        return;
-    }
     check_width(csv);
     const struct wb_error *fault = csv->fault.code != WB_OK ? &csv->fault : NULL;
     if (!fault)
@@ -164,8 +160,9 @@ static void on_row(int end, void *arg) {
     struct csv_reader *csv = arg;
     if (csv->stopped || csv->broken.code != WB_OK)
         return;
-    if (csv->at > 0 || (csv->width > 0 && record_line(csv->record) == 0))
+    if (csv->at > 0)
         end_row(csv);
+    csv->has_header |= csv->width > 0;
     if (end == '\r' || (end == '\n' && !csv->after_return))
         csv->line++;
     csv->after_return = end == '\r';

@@ -63,13 +63,11 @@ static bool is_about_event(const struct wb_error *err) {
 }
 
 static int show(struct import *import, const wb_event *event) {
-    struct wb_error why = {0};
     if (import->report.events >= import->options->dry_events)
         return 0;
     json_t *json = event_to_json(event);
     if (!json)
         return problem(&import->failed, WB_E_SYSTEM, "out of memory");
-    (void)why;
     if (import->samples)
         return json_array_append_new(import->samples, json);
     json_dumpf(json, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
@@ -295,6 +293,7 @@ static int open_reader(struct import *import, struct wb_error *err) {
     if (import->mapping) {
         options.delimiter = mapping_source(import->mapping)->delimiter;
         options.encoding = mapping_source(import->mapping)->encoding;
+        options.zone_known = mapping_source(import->mapping)->has_zone;
     }
     if (!format) {
         problem(err, WB_E_USAGE, "the format of %.100s is not known", options.name);

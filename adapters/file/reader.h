@@ -23,6 +23,7 @@ struct reader_options {
     char delimiter;       /* of CSV; '\0': a comma */
     const char *encoding; /* of CSV; NULL: UTF-8 */
     bool whole;           /* NDJSON: records are the lines, not their members */
+    bool zone_known;      /* XES: times without a time zone are allowed */
     bool lax;             /* XES: declarations that do not touch the events are not checked */
 };
 

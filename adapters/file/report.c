@@ -89,7 +89,8 @@ static void put_unused(const struct report *report, FILE *to) {
         const struct column *column = columns_at(report->columns, (int)i);
         if (!is_unused(column))
             continue;
-        fprintf(to, "  %s  in %llu records\n", column->name, (unsigned long long)column->records);
+        fprintf(to, "  %s  filled in %llu records\n", column->name,
+                (unsigned long long)column->filled);
         listed++;
     }
     if (count > listed)

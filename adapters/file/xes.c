@@ -55,12 +55,11 @@ static const char order_hint[] =
 
 struct element {
     enum kind kind;
-    char name[12];
-    char phase;        /* the order of its last child */
-    char latest[12];   /* that child's name */
-    size_t path_bytes; /* of the name of its column */
-    size_t entries;    /* of <values> */
-    enum xes_type type;
+    enum xes_type type;        /* of an attribute */
+    char phase;                /* the order of its last child */
+    const char *name, *latest; /* that child's; both of the tables of names */
+    size_t path_bytes;         /* of the name of its column */
+    size_t entries;            /* of <values> */
 };
 
 struct xes_reader {
@@ -119,32 +118,33 @@ static void declaration_fault(struct xes_reader *xes, const struct wb_error *why
         break_off(xes, why);
 }
 
-static enum kind kind_of(const char *name, enum xes_type *type) {
-    static const char *const names[KINDS] = {
-        [KIND_LOG] = "log",      [KIND_EXTENSION] = "extension",   [KIND_GLOBAL] = "global",
-        [KIND_TRACE] = "trace",  [KIND_CLASSIFIER] = "classifier", [KIND_EVENT] = "event",
-        [KIND_VALUES] = "values"};
+static const char *const names[KINDS] = {
+    [KIND_NONE] = "document", [KIND_LOG] = "log",      [KIND_EXTENSION] = "extension",
+    [KIND_GLOBAL] = "global", [KIND_TRACE] = "trace",  [KIND_CLASSIFIER] = "classifier",
+    [KIND_EVENT] = "event",   [KIND_VALUES] = "values"};
+
+/* Fills in kind, type and name; KIND_NONE if the standard has no such element. */
+static struct element element_of(const char *name) {
     for (int i = 0; i < XES_TYPES; i++)
-        if (strcmp(name, xes_type_names[i]) == 0) {
-            *type = (enum xes_type)i;
-            return KIND_ATTRIBUTE;
-        }
-    for (int i = 0; i < KINDS; i++)
+        if (strcmp(name, xes_type_names[i]) == 0)
+            return (struct element){
+                .kind = KIND_ATTRIBUTE, .type = (enum xes_type)i, .name = xes_type_names[i]};
+    for (int i = KIND_LOG; i < KINDS; i++)
         if (names[i] && strcmp(name, names[i]) == 0)
-            return (enum kind)i;
-    return KIND_NONE;
+            return (struct element){.kind = (enum kind)i, .name = names[i]};
+    return (struct element){.kind = KIND_NONE};
 }
 
-/* The values of the XML attributes that `names` lists (NULL-ended); any other is a fault, but for
+/* The values of the XML attributes that `known` lists (NULL-ended); any other is a fault, but for
  * those of namespaces. Gives 0, or -1 after break_off. */
 static int take_atts(struct xes_reader *xes, const char *element, const char **atts,
-                     const char *const *names, const char **values) {
+                     const char *const *known, const char **values) {
     struct wb_error why = {0};
     for (; atts[0]; atts += 2) {
         size_t i = 0;
-        while (names[i] && strcmp(names[i], atts[0]) != 0)
+        while (known[i] && strcmp(known[i], atts[0]) != 0)
             i++;
-        if (names[i]) {
+        if (known[i]) {
             values[i] = atts[1];
             continue;
         }
@@ -170,14 +170,14 @@ static int lacks(struct xes_reader *xes, const char *element, const char *att) {
 }
 
 static void open_extension(struct xes_reader *xes, const char **atts) {
-    static const char *const names[] = {"name", "prefix", "uri", NULL};
+    static const char *const known[] = {"name", "prefix", "uri", NULL};
     const char *values[3] = {NULL};
     struct wb_error why = {0};
-    if (take_atts(xes, "extension", atts, names, values))
+    if (take_atts(xes, "extension", atts, known, values))
         return;
     for (int i = 0; i < 3; i++)
         if (!values[i]) {
-            lacks(xes, "extension", names[i]);
+            lacks(xes, "extension", known[i]);
             return;
         }
     if (xes_rules_extension(xes->rules, values[0], values[1], values[2], &why))
@@ -185,10 +185,10 @@ static void open_extension(struct xes_reader *xes, const char **atts) {
 }
 
 static void open_global(struct xes_reader *xes, const char **atts) {
-    static const char *const names[] = {"scope", NULL};
+    static const char *const known[] = {"scope", NULL};
     const char *scope = "event";
     struct wb_error why = {0};
-    if (take_atts(xes, "global", atts, names, &scope))
+    if (take_atts(xes, "global", atts, known, &scope))
         return;
     xes->global_scope = strcmp(scope, "trace") == 0 ? XES_TRACE : XES_EVENT;
     if (xes->global_scope == XES_TRACE || strcmp(scope, "event") == 0)
@@ -199,32 +199,37 @@ static void open_global(struct xes_reader *xes, const char **atts) {
 }
 
 static void open_classifier(struct xes_reader *xes, const char **atts) {
-    static const char *const names[] = {"name", "keys", "scope", NULL};
+    static const char *const known[] = {"name", "keys", "scope", NULL};
     const char *values[3] = {NULL};
     struct wb_error why = {0};
-    if (take_atts(xes, "classifier", atts, names, values))
+    if (take_atts(xes, "classifier", atts, known, values))
         return;
     if (!values[0] || !values[1])
-        lacks(xes, "classifier", names[values[0] != NULL]);
+        lacks(xes, "classifier", known[values[0] != NULL]);
     else if (xes_rules_classifier(xes->rules, values[0], values[2], values[1], &why))
         declaration_fault(xes, &why);
 }
 
+static int extend(struct xes_reader *xes, size_t *bytes, const char *text, size_t more) {
+    if (*bytes + more >= sizeof(xes->path))
+        return -1;
+    memcpy(xes->path + *bytes, text, more + 1);
+    *bytes += more;
+    return 0;
+}
+
 /* The column that an attribute of this key fills, as text in xes->path. */
 static int make_path(struct xes_reader *xes, const struct element *parent, const char *key) {
-    size_t bytes = parent->path_bytes, room = sizeof(xes->path) - bytes;
-    int added = 0;
-    if (parent->kind == KIND_TRACE)
-        added = snprintf(xes->path, room, "trace.%s", key);
-    else if (parent->kind == KIND_EVENT)
-        added = snprintf(xes->path, room, "%s", key);
-    else if (parent->kind == KIND_VALUES)
-        added = snprintf(xes->path + bytes, room, ".%zu.%s", parent->entries, key);
-    else
-        added = snprintf(xes->path + bytes, room, ".%s", key);
-    if (added < 0 || (size_t)added >= room)
+    size_t bytes = parent->kind == KIND_EVENT ? 0 : parent->path_bytes;
+    char place[24] = ".";
+    if (parent->kind == KIND_VALUES)
+        snprintf(place, sizeof(place), ".%zu.", parent->entries);
+    const char *before = parent->kind == KIND_EVENT   ? ""
+                         : parent->kind == KIND_TRACE ? "trace."
+                                                      : place;
+    if (extend(xes, &bytes, before, strlen(before)) || extend(xes, &bytes, key, strlen(key)))
         return -1;
-    top(xes)->path_bytes = bytes + (size_t)added;
+    top(xes)->path_bytes = bytes;
     return 0;
 }
 
@@ -284,18 +289,19 @@ static void check_attribute(struct xes_reader *xes, const struct element *parent
 }
 
 static void open_attribute(struct xes_reader *xes, struct element *parent, const char **atts) {
-    static const char *const names[] = {"key", "value", NULL};
+    static const char *const known[] = {"key", "value", NULL};
     const char *values[2] = {NULL};
     struct element *element = top(xes);
     struct wb_error why = {0};
     bool grouping = element->type == XES_LIST || element->type == XES_CONTAINER;
-    if (take_atts(xes, element->name, atts, names, values))
+    if (take_atts(xes, element->name, atts, known, values))
         return;
     if (!values[0] || (!values[1] && !grouping)) {
         lacks(xes, element->name, values[0] ? "value" : "key");
         return;
     }
-    if (values[1] && xes_rules_value(element->type, values[1], &why)) {
+    bool zone_known = xes->options.zone_known || xes->options.lax;
+    if (values[1] && xes_rules_value(element->type, values[1], zone_known, &why)) {
         break_off(xes, &why);
         return;
     }
@@ -416,16 +422,14 @@ static int misplaced(struct xes_reader *xes, const struct element *parent, const
 
 /* Puts the element on the stack; -1 after break_off. */
 static int push(struct xes_reader *xes, const char *name) {
-    struct element *parent = top(xes);
-    enum xes_type type = XES_STRING;
-    enum kind kind = kind_of(name, &type);
-    char place = order[parent->kind][kind];
+    struct element *parent = top(xes), element = element_of(name);
+    char place = order[parent->kind][element.kind];
     struct wb_error why = {0};
-    if (kind == KIND_NONE)
-        return misplaced(xes, parent, name, kind, parent->kind == KIND_NONE);
+    if (element.kind == KIND_NONE)
+        return misplaced(xes, parent, name, KIND_NONE, parent->kind == KIND_NONE);
     if (place == 0 || place < parent->phase ||
-        (kind == KIND_VALUES && (parent->type < XES_LIST || parent->phase == place)))
-        return misplaced(xes, parent, name, kind, true);
+        (element.kind == KIND_VALUES && (parent->type < XES_LIST || parent->phase == place)))
+        return misplaced(xes, parent, name, element.kind, true);
     if (xes->depth == DEPTH_MAX) {
         problem(&why, WB_E_FORMAT, "elements are nested deeper than %d", DEPTH_MAX);
         problem_hint(&why, "see whether the file is damaged");
@@ -433,10 +437,8 @@ static int push(struct xes_reader *xes, const char *name) {
         return -1;
     }
     parent->phase = place;
-    snprintf(parent->latest, sizeof(parent->latest), "%s", name);
-    struct element *element = &xes->stack[++xes->depth];
-    *element = (struct element){.kind = kind, .type = type};
-    snprintf(element->name, sizeof(element->name), "%s", name);
+    parent->latest = element.name;
+    xes->stack[++xes->depth] = element;
     return 0;
 }
 
@@ -573,6 +575,7 @@ struct reader *xes_reader_new(const struct reader_options *options, struct wb_er
     }
     xes->reader = (struct reader){.feed = feed, .finish = finish, .free = reader_free};
     xes->options = *options;
+    xes->stack[0] = (struct element){.kind = KIND_NONE, .name = names[KIND_NONE]};
     xes->parser = XML_ParserCreate(NULL);
     xes->rules = xes_rules_new();
     xes->tally = tally_new();

@@ -228,25 +228,43 @@ static bool is_offset(const char *text) {
            text[3] == ':' && digits(text + 4, 2) && number(text + 1) <= 14 && number(text + 4) < 60;
 }
 
-/* xs:dateTime with four digits of year: YYYY-MM-DDThh:mm:ss[.s][Z|+hh:mm]. XML Schema leaves the
- * zone to the writer; without one the mapping has to say where the time was read. */
-static bool is_date(const char *text) {
+enum date_form { DATE_BROKEN, DATE_LOCAL, DATE_ZONED };
+
+/* xs:dateTime with four digits of year: YYYY-MM-DDThh:mm:ss[.s][Z|+hh:mm]. */
+static enum date_form date_form(const char *text) {
     static const char shape[] = "dddd-dd-ddTdd:dd:dd";
     for (size_t i = 0; shape[i]; i++)
         if (shape[i] == 'd' ? !digits(text + i, 1) : text[i] != shape[i])
-            return false;
+            return DATE_BROKEN;
     if (number(text + 5) < 1 || number(text + 5) > 12 || number(text + 8) < 1 ||
         number(text + 8) > 31 || number(text + 11) > 24 || number(text + 14) > 59 ||
         number(text + 17) > 60)
-        return false;
+        return DATE_BROKEN;
     text += sizeof(shape) - 1;
     if (*text == '.') {
         size_t fraction = strspn(text + 1, "0123456789");
         if (fraction == 0)
-            return false;
+            return DATE_BROKEN;
         text += 1 + fraction;
     }
-    return *text == '\0' || strcmp(text, "Z") == 0 || is_offset(text);
+    if (*text == '\0')
+        return DATE_LOCAL;
+    return strcmp(text, "Z") == 0 || is_offset(text) ? DATE_ZONED : DATE_BROKEN;
+}
+
+/* A point in time needs its zone, from the document or from the mapping. */
+static int check_date(const char *value, bool zone_known, struct wb_error *err) {
+    char quoted[PROBLEM_VALUE];
+    enum date_form form = date_form(value);
+    if (form == DATE_ZONED || (form == DATE_LOCAL && zone_known))
+        return 0;
+    problem_value(value, strlen(value), quoted);
+    if (form == DATE_LOCAL) {
+        problem(err, WB_E_FORMAT, "the date %s has no time zone", quoted);
+        return problem_hint(err, "say in which zone such times are: time.zone in the mapping");
+    }
+    problem(err, WB_E_FORMAT, "%s is no value of type date", quoted);
+    return problem_hint(err, "write 2026-03-02T09:30:00.000+08:00");
 }
 
 static bool is_int(const char *text) {
@@ -274,19 +292,21 @@ static bool is_boolean(const char *text) {
            strcmp(text, "0") == 0;
 }
 
-int xes_rules_value(enum xes_type type, const char *value, struct wb_error *err) {
+int xes_rules_value(enum xes_type type, const char *value, bool zone_known, struct wb_error *err) {
     static const char *const hints[XES_TYPES] = {
-        [XES_DATE] = "write 2026-03-02T09:30:00.000+08:00", [XES_INT] = "write a whole number: 42",
-        [XES_FLOAT] = "write a number with a point: 3.5",   [XES_BOOLEAN] = "write true or false",
+        [XES_INT] = "write a whole number: 42",
+        [XES_FLOAT] = "write a number with a point: 3.5",
+        [XES_BOOLEAN] = "write true or false",
         [XES_ID] = "an id is a text that is not empty",
     };
     char quoted[PROBLEM_VALUE];
-    bool fits = type == XES_DATE      ? is_date(value)
-                : type == XES_INT     ? is_int(value)
+    bool fits = type == XES_INT       ? is_int(value)
                 : type == XES_FLOAT   ? is_float(value)
                 : type == XES_BOOLEAN ? is_boolean(value)
                 : type == XES_ID      ? value[0] != '\0'
                                       : true;
+    if (type == XES_DATE)
+        return check_date(value, zone_known, err);
     if (fits)
         return 0;
     problem(err, WB_E_FORMAT, "%s is no value of type %s",

@@ -46,7 +46,7 @@ int xes_rules_key(const struct xes_rules *rules, const char *key, struct wb_erro
 int xes_rules_type(const struct xes_rules *rules, enum xes_scope scope, const char *key,
                    enum xes_type type, struct wb_error *err);
 
-/* The value in the lexical form of its type. */
-int xes_rules_value(enum xes_type type, const char *value, struct wb_error *err);
+/* The value in the lexical form of its type. zone_known: a date may leave its time zone out. */
+int xes_rules_value(enum xes_type type, const char *value, bool zone_known, struct wb_error *err);
 
 #endif

@@ -15,6 +15,7 @@ struct column {
     const char *name; /* the table's */
     size_t name_bytes;
     uint64_t records; /* that had it */
+    uint64_t filled;  /* of them, with a value that is not empty */
     bool used;        /* a rule of the mapping names it */
 };
 

@@ -3,6 +3,7 @@
 #ifndef LIB_MAPPING_H
 #define LIB_MAPPING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <waybill/error.h>
@@ -25,6 +26,7 @@ struct mapping_source {
     const char *format;   /* "csv", "ndjson", "xes"; NULL: not said */
     char delimiter;       /* of CSV; '\0': not said */
     const char *encoding; /* of CSV, as iconv knows it; NULL: not said */
+    bool has_zone;        /* times without an offset have one, time.zone */
 };
 
 /* A value that no rule covers. */

@@ -154,7 +154,7 @@ static int load_zone(struct load *load, const struct yaml_node *node) {
         return problem_hint(load->err, "use a name of the IANA list, such as Asia/Shanghai; "
                                        "the package tzdata has them");
     }
-    load->mapping->times.has_zone = true;
+    load->mapping->times.has_zone = load->mapping->source.has_zone = true;
     return 0;
 }
 

@@ -129,8 +129,11 @@ void record_cut(struct record *record, size_t count) {
 }
 
 void record_seen(struct record *record, size_t from) {
-    for (size_t i = from; i < record->count; i++)
-        columns_at(record->columns, record->members[i].column)->records++;
+    for (size_t i = from; i < record->count; i++) {
+        struct column *column = columns_at(record->columns, record->members[i].column);
+        column->records++;
+        column->filled += record->members[i].bytes > 0;
+    }
 }
 
 void record_set_raw(struct record *record, const char *raw, size_t bytes, bool is_json) {
