@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LATEST_US 1000 /* between two steps, at least */
+#define BETWEEN_US 1000 /* two steps, at least */
 
 /* https://prng.di.unimi.it/splitmix64.c describes the mixing function. */
 uint64_t course_mix(uint64_t a, uint64_t b) {
@@ -37,7 +37,9 @@ void course_init(struct course *course, uint64_t world, const struct plot *plot,
     for (size_t step = 1; step < course->length; step++) {
         double part = (double)(course_mix(course->random, step) % 1000) / 1000;
         double hours = plot_step(plot, step)->hours * (0.6 + 0.8 * part);
-        course->at[step] = hours_later(course->at[step - 1], hours) + LATEST_US;
+        int64_t earliest = course->at[step - 1] + BETWEEN_US;
+        int64_t at = hours_later(course->at[step - 1], hours);
+        course->at[step] = at > earliest ? at : earliest;
     }
 }
 
@@ -47,7 +49,7 @@ bool course_finished(const struct course *course) {
 
 void course_move(struct course *course, int64_t now_us) {
     size_t step = course->next;
-    int64_t earliest = step ? course->at[step - 1] + LATEST_US : now_us;
+    int64_t earliest = step ? course->at[step - 1] + BETWEEN_US : now_us;
     course->at[step] = now_us > earliest ? now_us : earliest;
 }
 
