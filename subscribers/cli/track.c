@@ -144,6 +144,8 @@ static int show(struct track *track, wb_subscriber *subscriber, struct watch *wa
         command_complain("track", &err);
         return COMMAND_FAILED;
     }
+    if (track->follow)
+        command_catch_signals(); /* before the first word: from here on Ctrl-C is no failure */
     uint64_t through = answer->through_offset;
     bool printed = print_case(track, answer);
     wb_case_free(answer);
@@ -151,7 +153,6 @@ static int show(struct track *track, wb_subscriber *subscriber, struct watch *wa
         return COMMAND_FAILED;
     if (!track->follow)
         return COMMAND_DONE;
-    command_catch_signals();
     return follow(track, subscription, through, watch);
 }
 
