@@ -22,7 +22,7 @@
 #define IDLE_MS       200 /* between two looks at what else there is to do */
 #define UNTIL_HEAD_MS 10
 #define VALUES_MAX    LIMIT_FILTER_VALUES
-#define OUTPUT_BYTES  (256 * 1024)
+#define OUTPUT_BYTES  ((size_t)256 * 1024)
 
 struct tail {
     const char *streams;
@@ -90,8 +90,10 @@ static void add_kind(struct argp_state *state, struct tail *tail, const char *va
 
 static void add_filter(struct argp_state *state, struct tail *tail, char *text) {
     char *value = strchr(text, '=');
-    if (!value || !value[1])
+    if (!value || !value[1]) {
         argp_error(state, "--filter '%s': write it as FIELD=VALUE", text);
+        return;
+    }
     size_t length = (size_t)(value++ - text);
     size_t field = 0;
     while (field <= KIND && (strlen(filter_fields[field]) != length ||

@@ -18,7 +18,8 @@
 #define IDLE_MS   200
 
 struct track {
-    const char *streams, *case_no, *code; /* code: NULL without one */
+    char *case_no;
+    const char *streams, *code; /* code: NULL without one */
     bool follow, json;
     enum language language;
     struct screen screen;
@@ -126,7 +127,7 @@ static int follow(struct track *track, wb_subscription *subscription, uint64_t t
 static wb_subscription *subscribe(const struct track *track, wb_subscriber *subscriber,
                                   struct wb_error *err) {
     wb_filter filter = WB_FILTER_INIT;
-    char *case_nos[] = {(char *)(uintptr_t)track->case_no};
+    char *case_nos[] = {track->case_no};
     filter.case_nos = case_nos;
     filter.n_case_nos = 1;
     return wb_subscribe(subscriber, WB_FROM_NOW, &filter, NULL, NULL, err);

@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-#define PATIENCE_US (2 * 1000 * 1000) /* before the first session, without a word */
+#define PATIENCE_US INT64_C(2000000) /* before the first session, without a word */
 
 static void on_session(void *arg, bool up, const char *words) {
     struct watch *watch = arg;

@@ -80,7 +80,8 @@ static const char *find(pair *table, size_t count, int value, enum language lang
     return value >= 0 && (size_t)value < count ? table[value][language] : NULL;
 }
 
-#define FIND(table, value, language) find(table, sizeof table / sizeof *table, value, language)
+#define FIND(table, value, language)                                                               \
+    find((table), sizeof(table) / sizeof(table)[0], value, language)
 
 const char *words_stage(int stage, enum language language) {
     const char *text = FIND(stages, stage, language);

@@ -16,17 +16,17 @@
 #include "proto/problem.h"
 #include "proto/wire.h"
 
-#define ARENA_BYTES    (32 * 1024 * 1024) /* a decoded message of LIMIT_MESSAGE_BYTES */
-#define QUEUE_MESSAGES 16384              /* inside libzmq, each way; credit keeps it far below */
-#define PROCESS_MAX    256                /* messages handled in one session_process */
-#define CLOSE_MS       100                /* for Bye to leave */
-#define RETRY_MS       100                /* before the second attempt, doubling */
+#define ARENA_BYTES    ((size_t)32 * 1024 * 1024) /* a decoded message of LIMIT_MESSAGE_BYTES */
+#define QUEUE_MESSAGES 16384 /* inside libzmq, each way; credit keeps it far below */
+#define PROCESS_MAX    256   /* messages handled in one session_process */
+#define CLOSE_MS       100   /* for Bye to leave */
+#define RETRY_MS       100   /* before the second attempt, doubling */
 #define RETRY_MS_MAX   2000
 #define PING_MS        5000 /* until a Welcome says otherwise */
 #define PING_MS_MIN    10
 #define PING_MS_MAX    (60 * 60 * 1000)
 #define SILENT_PINGS   4 /* intervals without a word after which the session counts as lost */
-#define STABLE_US      (5 * 1000000) /* a session that lasted so long was no failure */
+#define STABLE_US      INT64_C(5000000) /* a session that lasted so long was no failure */
 #define PUBLIC_URL_MAX 1024
 
 enum state { APART, WAITING, GREETING, OPEN, REFUSED };
@@ -122,7 +122,7 @@ struct session *session_open(const char *endpoint, const char *client,
     session->handler = handler;
     session->arg = arg;
     session->ready = session->kick = -1;
-    session->ping_us = PING_MS * 1000;
+    session->ping_us = INT64_C(1000) * PING_MS;
     session->credit_max = 1;
     arena_init(&session->arena, ARENA_BYTES);
     buffer_init(&session->out, LIMIT_MESSAGE_BYTES);

@@ -9,8 +9,8 @@
 #include "subscribers/lib/request.h"
 #include "subscribers/lib/subscription.h"
 
-#define TICK_US       100000             /* how often timers are looked at */
-#define RECORDS_BYTES (32 * 1024 * 1024) /* a decoded message of LIMIT_MESSAGE_BYTES */
+#define TICK_US       100000                     /* how often timers are looked at */
+#define RECORDS_BYTES ((size_t)32 * 1024 * 1024) /* a decoded message of LIMIT_MESSAGE_BYTES */
 
 static void on_opened(void *arg) {
     subscriptions_opened(arg);

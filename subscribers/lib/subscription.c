@@ -10,7 +10,7 @@
 #include "proto/wire.h"
 #include "subscribers/lib/subscriber.h"
 
-#define ARENA_BYTES (32 * 1024 * 1024) /* a decoded message of LIMIT_MESSAGE_BYTES */
+#define ARENA_BYTES ((size_t)32 * 1024 * 1024) /* a decoded message of LIMIT_MESSAGE_BYTES */
 
 #define DISORDER "the broker sent a Deliver that breaks the order of the log"
 
@@ -69,7 +69,7 @@ static int append(wb_subscriber *subscriber, wb_subscription *subscription) {
     if (subscriber->subscription_count == subscriber->subscription_capacity) {
         size_t capacity = subscriber->subscription_capacity * 2 + 8;
         wb_subscription **list =
-            realloc(subscriber->subscriptions, capacity * sizeof *subscriber->subscriptions);
+            realloc(subscriber->subscriptions, capacity * sizeof(wb_subscription *));
         if (!list)
             return -1;
         subscriber->subscriptions = list;
@@ -85,7 +85,7 @@ static void take_out(wb_subscriber *subscriber, const wb_subscription *subscript
         at++;
     subscriber->subscription_count--;
     memmove(subscriber->subscriptions + at, subscriber->subscriptions + at + 1,
-            (subscriber->subscription_count - at) * sizeof *subscriber->subscriptions);
+            (subscriber->subscription_count - at) * sizeof(wb_subscription *));
 }
 
 /* What waits */

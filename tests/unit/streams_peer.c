@@ -23,7 +23,7 @@ static void bind_router(struct streams_peer *peer, const char *endpoint) {
 }
 
 void peer_start(struct streams_peer *peer) {
-    *peer = (struct streams_peer){.ping_ms = 5000, .credit = 8, .public_url = ""};
+    *peer = (struct streams_peer){.ping_ms = 5000, .credit = 8, .public_url = (char *)""};
     peer->context = zmq_ctx_new();
     arena_init(&peer->arena, 1 << 20);
     buffer_init(&peer->out, 0);
@@ -136,7 +136,7 @@ void peer_welcome(struct streams_peer *peer, uint64_t session) {
     welcome.version = 1;
     welcome.session = session;
     welcome.limits = &limits;
-    welcome.public_url = (char *)(uintptr_t)peer->public_url;
+    welcome.public_url = peer->public_url;
     limits.ping_interval_ms = peer->ping_ms;
     limits.credit_events = peer->credit;
     send_message(peer, &message);
@@ -160,7 +160,7 @@ static void put_record(struct buffer *out, uint64_t offset) {
     snprintf(id, sizeof id, "e%llu", (unsigned long long)offset);
     wb_event event = WB_EVENT_INIT;
     event.event_id = id;
-    event.case_no = (char *)(uintptr_t) "A-1";
+    event.case_no = (char *)"A-1";
     event.stage = WB_STAGE(RECEIVED);
     event.occurred_at_us = 1767225600000000 + (int64_t)offset;
     uint8_t packed[128];
@@ -189,7 +189,7 @@ void peer_refuse(struct streams_peer *peer, int code, uint64_t subscription, uin
     send_out(peer);
 }
 
-void peer_answer(struct streams_peer *peer, uint64_t request, const char *case_no, int nodes) {
+void peer_answer(struct streams_peer *peer, uint64_t request, char *case_no, int nodes) {
     Waybill__V1__CaseAnswer answer = WAYBILL__V1__CASE_ANSWER__INIT;
     Waybill__V1__CaseState state = WAYBILL__V1__CASE_STATE__INIT;
     Waybill__V1__Node node = WAYBILL__V1__NODE__INIT;
@@ -202,7 +202,7 @@ void peer_answer(struct streams_peer *peer, uint64_t request, const char *case_n
     answer.request = request;
     answer.state = &state;
     answer.nodes = list;
-    state.case_no = (char *)(uintptr_t)case_no;
+    state.case_no = case_no;
     record.event = &event;
     node.record = &record;
     for (; nodes > 0; nodes--)

@@ -20,7 +20,7 @@ struct streams_peer {
     struct arena arena; /* of the message read last */
     struct buffer out, records;
     uint32_t ping_ms, credit; /* what Welcome announces */
-    const char *public_url;
+    char *public_url;
 };
 
 void peer_start(struct streams_peer *peer);
@@ -46,6 +46,6 @@ void peer_subscribed(struct streams_peer *peer, uint64_t subscription, uint64_t 
 void peer_deliver(struct streams_peer *peer, uint64_t subscription, uint64_t first, uint64_t last,
                   uint64_t step, uint64_t through);
 void peer_refuse(struct streams_peer *peer, int code, uint64_t subscription, uint64_t request);
-void peer_answer(struct streams_peer *peer, uint64_t request, const char *case_no, int nodes);
+void peer_answer(struct streams_peer *peer, uint64_t request, char *case_no, int nodes);
 
 #endif

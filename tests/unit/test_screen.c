@@ -43,10 +43,11 @@ static void test_widths(void **state) {
 static void test_commands_to_the_terminal_are_defused(void **state) {
     (void)state;
     struct screen screen = opened(0);
-    screen_put(&screen, BAD,
-               "a\033[2Jb\x07\x7f\nc\td\xc2\x9b"
-               "31m\xe2\x80\xae\xe2\x81\xa6\xff.");
-    assert_string_equal(written(&screen), "a?[2Jb?? c d?31m??\xef\xbf\xbd.");
+    screen_put(&screen, BAD, "a\033[2Jb\x07\x7f\nc\td\xff.");
+    screen_put(&screen, BAD, (const char[]){'\xc2', '\x9b', '3', '1', 'm', '\0'}); /* C1 CSI */
+    screen_put(&screen, BAD, (const char[]){'\xe2', '\x80', '\xae', '<', '\0'});   /* U+202E */
+    screen_put(&screen, BAD, (const char[]){'\xe2', '\x81', '\xa6', '>', '\0'});   /* U+2066 */
+    assert_string_equal(written(&screen), "a?[2Jb?? c d\xef\xbf\xbd.?31m?<?>");
 }
 
 static void test_styles_only_with_colour(void **state) {
@@ -170,11 +171,11 @@ static void test_distances(void **state) {
     } cases[] = {
         {0, "刚刚", "just now"},          {-59, "刚刚", "just now"},
         {60, "1 分钟前", "1 minute ago"}, {7200, "2 小时前", "2 hours ago"},
-        {86400, "1 天前", "1 day ago"},   {-86400 * 3, "3 天后", "in 3 days"},
+        {86400, "1 天前", "1 day ago"},   {-259200, "3 天后", "in 3 days"},
     };
     char said[60];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        int64_t now = 1767225600000000, then = now - cases[i].seconds * 1000000;
+        int64_t now = 1767225600000000, then = now - INT64_C(1000000) * cases[i].seconds;
         assert_string_equal(words_distance(then, now, CHINESE, said, sizeof said),
                             cases[i].chinese);
         assert_string_equal(words_distance(then, now, ENGLISH, said, sizeof said),
