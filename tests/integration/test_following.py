@@ -262,23 +262,32 @@ def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", DOCUMENT.read_text(), re.S)
 
 
-def compiled(number, directory):
-    """A program of the document, built against the library of this build."""
-    source, program = directory / f"p{number}.c", directory / f"p{number}"
-    source.write_text(blocks("c")[number])
-    sanitized = "WAYBILL_SANITIZE:BOOL=ON" in (paths.BUILD / "CMakeCache.txt").read_text()
-    subprocess.run(
-        ["cc", "-Wall", "-Wextra", "-Werror", *(["-fsanitize=address"] if sanitized else []),
-         f"-I{paths.ROOT}/subscribers/lib", f"-I{paths.ROOT}/proto", f"-I{paths.BUILD}/proto",
-         str(source), "-o", str(program), f"-L{paths.BUILD}/lib", f"-Wl,-rpath,{paths.BUILD}/lib",
-         "-lwaybill-subscriber", "-lprotobuf-c"], check=True)
-    return program
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """compiled(number): a program of the document, built as it says, with an installed Waybill."""
+    prefix = tmp_path_factory.mktemp("installed")
+    subprocess.run(["cmake", "--install", str(paths.BUILD), "--prefix", str(prefix)], check=True,
+                   stdout=subprocess.DEVNULL)
+    described = next(prefix.rglob("waybill-subscriber.pc")).parent
+    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "waybill-subscriber"], text=True,
+                           env={**os.environ, "PKG_CONFIG_PATH": str(described)}, check=True,
+                           stdout=subprocess.PIPE).stdout.split()
+    if "WAYBILL_SANITIZE:BOOL=ON" in (paths.BUILD / "CMakeCache.txt").read_text():
+        flags.append("-fsanitize=address")
+
+    def compiled(number):
+        source, program = prefix / f"p{number}.c", prefix / f"p{number}"
+        source.write_text(blocks("c")[number])
+        subprocess.run(["cc", "-Wall", "-Wextra", "-Werror", "-o", str(program), str(source),
+                        *flags, f"-Wl,-rpath,{described.parent}"], check=True)
+        return program
+    return compiled
 
 
 class TestDocument:
-    def test_the_first_program_follows_the_log(self, cli, log, broker, tmp_path):
+    def test_the_first_program_follows_the_log(self, log, broker, installed):
         log(numbered(1, 3, step="收件"))
-        program = subprocess.Popen([compiled(0, tmp_path), broker.streams], text=True,
+        program = subprocess.Popen([installed(0), broker.streams], text=True,
                                    stdout=subprocess.PIPE, env=clean_environment())
         try:
             assert [program.stdout.readline() for _ in range(3)] == [
@@ -289,9 +298,9 @@ class TestDocument:
             program.kill()
             program.wait()
 
-    def test_the_second_program_asks_and_follows(self, log, broker, tmp_path):
+    def test_the_second_program_asks_and_follows(self, log, broker, installed):
         log(numbered(1, 9))
-        program = compiled(1, tmp_path)
+        program = installed(1)
 
         def run(case_no):
             return subprocess.run([program, broker.streams, case_no], text=True, timeout=30,
