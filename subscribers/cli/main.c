@@ -10,15 +10,9 @@ static const struct command {
     int (*run)(int argc, char **argv);
 } commands[] = {
     {"publish", "send events from NDJSON, and print what became of each", command_publish},
-#ifdef COMMAND_HAS_TAIL
     {"tail", "follow the log from any place in it", command_tail},
-#endif
-#ifdef COMMAND_HAS_TRACK
     {"track", "show where an application stands, and follow it", command_track},
-#endif
-#ifdef COMMAND_HAS_LINK
     {"link", "print a case's link and code, and draw the QR code", command_link},
-#endif
 };
 
 static const size_t command_count = sizeof commands / sizeof *commands;
