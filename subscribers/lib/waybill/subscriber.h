@@ -14,7 +14,11 @@
  *
  * There are two ways to use it. Blocking: wb_subscription_next and wb_case_get. On an event loop:
  * watch wb_subscriber_fd for reading, and call wb_subscriber_process when it is readable and at
- * least every 100 ms; it hands records and answers to the callbacks. */
+ * least every 100 ms; it hands records and answers to the callbacks, a bounded number in one call,
+ * and leaves the descriptor readable while there are more.
+ *
+ * Callbacks may subscribe, ask, and close other subscriptions. They may not call process, next or
+ * wb_case_get, which fail with WB_E_USAGE there, nor wb_subscriber_close. */
 #ifndef WAYBILL_SUBSCRIBER_H
 #define WAYBILL_SUBSCRIBER_H
 
@@ -60,8 +64,8 @@ WB_EXPORT bool wb_subscriber_up(const wb_subscriber *subscriber); /* a session i
 /* The gateway's address that the broker announced, "" if none (yet). */
 WB_EXPORT const char *wb_subscriber_public_url(const wb_subscriber *subscriber);
 
-/* The record belongs to the library and lasts until the function returns. It may not close the
- * subscription. */
+/* The record belongs to the library and lasts until the function returns. It may close its own
+ * subscription; nothing more is handed out then. */
 typedef void wb_record_fn(void *arg, const wb_record *record);
 
 /* Follows the log behind after_offset (0: from the start, WB_FROM_NOW). The filter is copied; NULL:
