@@ -12,6 +12,8 @@
 #include "common/buffer.h"
 #include "proto/problem.h"
 
+#define PARSER_OPTIONS (CSV_REPALL_NL | CSV_STRICT_FINI | CSV_APPEND_NULL)
+
 struct csv_reader {
     struct reader reader; /* the first member */
     struct reader_options options;
@@ -203,6 +205,8 @@ static int finish(struct reader *reader, struct wb_error *err) {
     int result = parse(csv, err);
     if (result != 0)
         return result;
+    /* Strict from the beginning libcsv would refuse 5" in a value without quotes. */
+    csv_set_opts(&csv->parser, PARSER_OPTIONS | CSV_STRICT);
     if (csv_fini(&csv->parser, on_field, on_row, csv) != 0 || csv->broken.code != WB_OK)
         return parser_fault(csv, err);
     if (csv->width == 0) {
@@ -230,7 +234,7 @@ struct reader *csv_reader_new(const struct reader_options *options, struct wb_er
     csv->reader = (struct reader){.feed = feed, .finish = finish, .free = reader_free};
     csv->options = *options;
     csv->line = csv->row_line = 1;
-    csv_init(&csv->parser, CSV_REPALL_NL | CSV_STRICT_FINI | CSV_APPEND_NULL);
+    csv_init(&csv->parser, PARSER_OPTIONS);
     csv_set_realloc_func(&csv->parser, bounded_realloc);
     csv_set_blk_size(&csv->parser, 4096);
     if (options->delimiter)

@@ -246,10 +246,13 @@ static int load_rule(struct load *load, const struct yaml_node *key,
     struct mapping *mapping = load->mapping;
     struct mapping_rule *rule = &mapping->rules[mapping->rule_count];
     const char *name = yaml_text(key);
+    struct wb_error why = {0};
     bool attribute = strncmp(name, ATTRIBUTE_PREFIX, strlen(ATTRIBUTE_PREFIX)) == 0;
     *rule = (struct mapping_rule){.name = name, .field = attribute ? NULL : field_find(name)};
     if (!attribute && !rule->field)
         return unknown_field(load, key);
+    if (attribute && field_check_attribute(name + strlen(ATTRIBUTE_PREFIX), "", &why))
+        return yaml_problem(load->file, key, load->err, "%s", why.detail);
     rule->template = template_of(load, value, name);
     if (!rule->template)
         return -1;
