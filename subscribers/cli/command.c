@@ -23,6 +23,7 @@ int command_seconds_ms(const char *text) {
 
 void command_complain(const char *command, const struct wb_error *err) {
     char line[600];
+    fflush(stdout); /* where both go to one place, lines stay whole */
     fprintf(stderr, "waybill %s: %s\n", command, problem_line(err, line, sizeof line));
 }
 

@@ -78,6 +78,7 @@ static void print_refusal(struct publish *p, size_t line, const struct wb_error 
         return;
     }
     char words[600];
+    fflush(stdout);
     fprintf(stderr, "line %zu: %s\n", line, problem_line(err, words, sizeof words));
 }
 
@@ -121,6 +122,7 @@ static void on_receipt(void *arg, const struct wb_receipt *receipt) {
 
 static void on_session(void *arg, bool up, const char *words) {
     struct publish *p = arg;
+    fflush(stdout);
     if (!up || p->told)
         fprintf(stderr, "waybill publish: %s\n", words);
     p->told = false;
@@ -131,6 +133,7 @@ static void on_session(void *arg, bool up, const char *words) {
 static bool patience(struct publish *p) {
     int64_t waited_us = monotonic_us() - p->waiting_us;
     if (!p->up && !p->told && waited_us >= WORD_AFTER_US) {
+        fflush(stdout);
         fprintf(stderr, "waybill publish: waiting for the broker at %s\n", p->ingest);
         p->told = true;
     }
