@@ -1,0 +1,49 @@
+#include "subscribers/gateway/api.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/http.h"
+#include "proto/problem.h"
+
+#define JSON "application/json; charset=utf-8"
+
+static void answer(struct http_exchange *exchange, int status, json_t *value,
+                   const char *const *headers) {
+    static const char failed[] = "{\"error\":{\"code\":\"SYSTEM\",\"message\":\"out of memory\"}}";
+    char *text = value ? json_dumps(value, JSON_COMPACT) : NULL;
+    json_decref(value);
+    if (text)
+        http_answer(exchange, status, JSON, headers, text, strlen(text));
+    else
+        http_answer(exchange, 500, JSON, headers, failed, sizeof failed - 1);
+    free(text);
+}
+
+void api_answer(struct http_exchange *exchange, int status, json_t *value) {
+    static const char *const headers[] = {"Cache-Control: no-store", NULL};
+    answer(exchange, status, value, headers);
+}
+
+static json_t *error_json(const char *code, const char *message, const char *hint) {
+    return json_pack("{s:{s:s, s:s, s:s}}", "error", "code", code, "message", message, "hint",
+                     hint);
+}
+
+void api_error(struct http_exchange *exchange, const struct wb_error *err) {
+    static const char *const headers[] = {"Cache-Control: no-store", "Retry-After: 2", NULL};
+    if (err->code == WB_E_CASE_NOT_FOUND)
+        api_answer(exchange, 404, error_json(problem_name(err->code), err->message, err->hint));
+    else
+        answer(exchange, 503, error_json(problem_name(err->code), err->message, err->hint),
+               headers);
+}
+
+void api_unauthorized(struct http_exchange *exchange) {
+    static const char *const headers[] = {"Cache-Control: no-store",
+                                          "WWW-Authenticate: Bearer realm=\"case\"", NULL};
+    answer(exchange, 401,
+           error_json("CODE_MISSING", "the case's code is missing",
+                      "send it as 'Authorization: Bearer CODE'"),
+           headers);
+}

@@ -1,0 +1,18 @@
+/* Answers in JSON. */
+#ifndef SUBSCRIBERS_GATEWAY_API_H
+#define SUBSCRIBERS_GATEWAY_API_H
+
+#include <jansson.h>
+#include <waybill/error.h>
+
+struct http_exchange;
+
+/* Takes the value over; NULL is answered as a want of memory. */
+void api_answer(struct http_exchange *exchange, int status, json_t *value);
+/* {"error": {code, message, hint}} with the status that fits: 404 for CASE_NOT_FOUND, 503 for what
+ * may succeed later. The detail stays here: it may name what only the operator should know. */
+void api_error(struct http_exchange *exchange, const struct wb_error *err);
+/* 401: the code is missing. */
+void api_unauthorized(struct http_exchange *exchange);
+
+#endif

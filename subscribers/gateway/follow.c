@@ -1,0 +1,398 @@
+#include "subscribers/gateway/follow.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/buffer.h"
+#include "common/digest.h"
+#include "common/http.h"
+#include "common/log.h"
+#include "proto/problem.h"
+#include "subscribers/gateway/api.h"
+#include "subscribers/gateway/inquiry.h"
+#include "subscribers/gateway/meter.h"
+#include "subscribers/gateway/topic.h"
+#include "subscribers/gateway/view.h"
+
+struct follower {
+    struct followers *all;
+    struct topic *topic;
+    struct follower *previous, *next; /* of the topic */
+    struct follower *older, *newer;   /* by the time of the last write */
+    struct http_exchange *exchange;
+    struct inquiry *inquiry;
+    char *code;
+    uint64_t cursor;   /* written through here */
+    uint64_t sent_ms;  /* the last write */
+    const char *reset; /* why it has to begin anew, to be told with the next answer */
+    bool has_cursor;
+    bool streaming; /* the answer's head is out */
+    bool settled;   /* served from the log; else an answer of the broker is wanted */
+};
+
+struct followers {
+    struct inquirer *inquirer;
+    uint64_t keepalive_ms, retry_ms;
+    struct topics topics;
+    struct follower *oldest, *newest;
+    size_t count;
+    bool someone_lost; /* unsettled without a question under way */
+    uint64_t now_ms;
+};
+
+struct followers *followers_new(struct inquirer *inquirer, int64_t keepalive_ms, int64_t retry_ms) {
+    struct followers *all = calloc(1, sizeof *all);
+    if (!all)
+        return NULL;
+    all->inquirer = inquirer;
+    all->keepalive_ms = (uint64_t)keepalive_ms;
+    all->retry_ms = (uint64_t)retry_ms;
+    if (topics_open(&all->topics) == 0)
+        return all;
+    free(all);
+    return NULL;
+}
+
+void followers_free(struct followers *followers) {
+    if (!followers)
+        return;
+    topics_close(&followers->topics);
+    free(followers);
+}
+
+/* The list by the time of the last write, the newest at its end */
+
+static void unlink_by_time(struct follower *follower) {
+    struct followers *all = follower->all;
+    if (follower->older)
+        follower->older->newer = follower->newer;
+    else
+        all->oldest = follower->newer;
+    if (follower->newer)
+        follower->newer->older = follower->older;
+    else
+        all->newest = follower->older;
+}
+
+static void link_by_time(struct follower *follower) {
+    struct followers *all = follower->all;
+    follower->sent_ms = all->now_ms;
+    follower->newer = NULL;
+    follower->older = all->newest;
+    if (all->newest)
+        all->newest->newer = follower;
+    else
+        all->oldest = follower;
+    all->newest = follower;
+}
+
+static void write_to(struct follower *follower, const void *data, size_t bytes) {
+    http_stream_write(follower->exchange, data, bytes);
+    unlink_by_time(follower);
+    link_by_time(follower);
+}
+
+/* Coming and going */
+
+static void count_all(const struct followers *all) {
+    meter_set(METER_FOLLOWERS, (int64_t)all->count);
+    meter_set(METER_CASES, (int64_t)all->topics.count);
+}
+
+/* Nothing is gathered now: followers come and go between turns only, except through
+ * followers_flush, which has cleared the topic by then. */
+static void follower_free(struct follower *follower) {
+    struct followers *all = follower->all;
+    struct topic *topic = follower->topic;
+    inquiry_cancel(follower->inquiry);
+    unlink_by_time(follower);
+    if (follower->previous)
+        follower->previous->next = follower->next;
+    else
+        topic->first = follower->next;
+    if (follower->next)
+        follower->next->previous = follower->previous;
+    if (!topic->first && !topic->gathering)
+        topic_drop(&all->topics, topic);
+    free(follower->code);
+    free(follower);
+    all->count--;
+    count_all(all);
+}
+
+static void on_gone(void *arg, struct http_exchange *exchange) {
+    (void)exchange;
+    follower_free(arg);
+}
+
+static struct follower *follower_new(struct followers *all, struct http_exchange *exchange,
+                                     const char *case_no, const char *code) {
+    struct follower *follower = calloc(1, sizeof *follower);
+    char *copy = strdup(code);
+    struct topic *topic = follower && copy ? topic_get(&all->topics, case_no) : NULL;
+    if (!topic) {
+        free(follower);
+        free(copy);
+        return NULL;
+    }
+    follower->all = all;
+    follower->exchange = exchange;
+    follower->code = copy;
+    follower->topic = topic;
+    follower->next = topic->first;
+    if (topic->first)
+        topic->first->previous = follower;
+    topic->first = follower;
+    link_by_time(follower);
+    all->count++;
+    count_all(all);
+    return follower;
+}
+
+/* "Last-Event-ID: 123" */
+static void take_cursor(struct follower *follower, const char *text) {
+    char *end;
+    if (!text || !*text)
+        return;
+    errno = 0;
+    uint64_t cursor = strtoull(text, &end, 10);
+    if (*end || errno || *text < '0' || *text > '9') {
+        follower->reset = "cursor_invalid";
+        return;
+    }
+    follower->cursor = cursor;
+    follower->has_cursor = true;
+}
+
+/* What is written */
+
+static void put_event(struct buffer *out, const char *type, uint64_t id, json_t *data) {
+    char *text = data ? json_dumps(data, JSON_COMPACT) : NULL;
+    json_decref(data);
+    buffer_printf(out, "id: %" PRIu64 "\nevent: %s\ndata: %s\n\n", id, type, text ? text : "");
+    out->failed = out->failed || !text;
+    free(text);
+}
+
+static void put_reset(struct buffer *out, const wb_case *answer, const char *reason) {
+    json_t *data = view_state(answer);
+    if (data)
+        json_object_set_new(data, "reason", json_string(reason));
+    put_event(out, "reset", answer->through_offset, data);
+    meter_add(METER_RESETS, reason, 1);
+}
+
+static int compare_offsets(const void *a, const void *b) {
+    const wb_record *const *x = a, *const *y = b;
+    return ((*x)->offset > (*y)->offset) - ((*x)->offset < (*y)->offset);
+}
+
+/* The case's events behind the cursor, in the order of their offsets. */
+static void put_replay(struct buffer *out, const wb_case *answer, uint64_t cursor) {
+    const wb_record **records = calloc(answer->n_nodes + 1, sizeof *records);
+    size_t count = 0;
+    if (!records) {
+        out->failed = true;
+        return;
+    }
+    for (size_t i = 0; i < answer->n_nodes; i++)
+        if (answer->nodes[i]->record && answer->nodes[i]->record->offset > cursor)
+            records[count++] = answer->nodes[i]->record;
+    qsort(records, count, sizeof *records, compare_offsets);
+    for (size_t i = 0; i < count; i++)
+        put_event(out, "node", records[i]->offset, view_record(records[i]));
+    meter_add(METER_DELIVERED, "replayed", (int64_t)count);
+    free(records);
+}
+
+static void put_retry(struct buffer *out, const struct followers *all) {
+    uint64_t least = all->retry_ms / 5;
+    uint64_t spread = all->retry_ms - least + 1;
+    buffer_printf(out, "retry: %" PRIu64 "\n\n", least + random_u64() % spread);
+}
+
+/* Why the follower cannot go on from its cursor, or NULL. */
+static const char *reason_to_reset(const struct follower *follower, const wb_case *answer) {
+    if (follower->reset)
+        return follower->reset;
+    if (follower->has_cursor && follower->cursor > answer->through_offset)
+        return "cursor_unknown";
+    /* What was left out of the answer may lie behind the cursor. */
+    if (follower->has_cursor && answer->truncated)
+        return "too_far_behind";
+    return NULL;
+}
+
+static void put_answer(struct buffer *out, struct follower *follower, const wb_case *answer) {
+    const char *reset = reason_to_reset(follower, answer);
+    if (!follower->streaming)
+        put_retry(out, follower->all);
+    if (reset)
+        put_reset(out, answer, reset);
+    else if (!follower->has_cursor)
+        put_event(out, "case", answer->through_offset, view_state(answer));
+    else
+        put_replay(out, answer, follower->cursor);
+}
+
+/* The broker's answer */
+
+static void on_answer(void *arg, const wb_case *answer, const struct wb_error *err);
+
+static int ask(struct follower *follower, struct wb_error *err) {
+    follower->inquiry = inquiry_ask(follower->all->inquirer, follower->topic->case_no,
+                                    follower->code, on_answer, follower, err);
+    return follower->inquiry ? 0 : -1;
+}
+
+/* Ends the stream of a follower, who will come again. */
+static void end(struct follower *follower) {
+    http_stream_end(follower->exchange);
+    follower_free(follower);
+}
+
+static void refuse(struct follower *follower, const struct wb_error *err) {
+    if (!follower->streaming) {
+        api_error(follower->exchange, err);
+        follower_free(follower);
+    } else if (err->code == WB_E_CASE_NOT_FOUND) {
+        log_warn("follow", "a followed case is not in the log any more");
+        end(follower);
+    } else {
+        follower->all->someone_lost = true; /* it is asked again, in followers_tick */
+    }
+}
+
+static void on_answer(void *arg, const wb_case *answer, const struct wb_error *err) {
+    struct follower *follower = arg;
+    follower->inquiry = NULL;
+    if (!answer) {
+        refuse(follower, err);
+        return;
+    }
+    struct buffer out;
+    buffer_init(&out, 0);
+    put_answer(&out, follower, answer);
+    if (!follower->streaming) {
+        static const char *const headers[] = {"Cache-Control: no-store", "X-Accel-Buffering: no",
+                                              NULL};
+        follower->streaming = true;
+        http_stream_begin(follower->exchange, headers);
+    }
+    if (out.failed) {
+        end(follower);
+    } else {
+        if (out.length)
+            write_to(follower, out.data, out.length);
+        follower->cursor = answer->through_offset;
+        follower->has_cursor = true;
+        follower->reset = NULL;
+        follower->settled = follower->topic->last <= follower->cursor;
+        if (!follower->settled && ask(follower, NULL))
+            follower->all->someone_lost = true;
+    }
+    buffer_free(&out);
+}
+
+void follow(struct followers *followers, struct http_exchange *exchange, const char *case_no,
+            const char *code, const char *cursor) {
+    struct wb_error err;
+    struct follower *follower = follower_new(followers, exchange, case_no, code);
+    if (!follower) {
+        problem(&err, WB_E_SYSTEM, "out of memory");
+        api_error(exchange, &err);
+        return;
+    }
+    take_cursor(follower, cursor);
+    http_on_gone(exchange, on_gone, follower);
+    if (ask(follower, &err))
+        refuse(follower, &err);
+}
+
+/* The log */
+
+/* Followers who cannot be served from the log are served by asking the broker again. */
+static void unsettle(struct followers *all, struct topic *topic) {
+    for (struct follower *follower = topic->first; follower; follower = follower->next)
+        follower->settled = false;
+    all->someone_lost = true;
+}
+
+static void flush_topic(struct followers *followers) {
+    struct topic *topic = topics_dirty(&followers->topics);
+    for (struct follower *follower = topic->first; follower; follower = follower->next) {
+        size_t bytes, count;
+        const void *text = topic_behind(topic, follower->cursor, &bytes, &count);
+        if (!follower->settled || !count)
+            continue;
+        write_to(follower, text, bytes);
+        follower->cursor = topic->last;
+        meter_add(METER_DELIVERED, "live", (int64_t)count);
+    }
+    topic_clear(&followers->topics);
+    if (!topic->first)
+        topic_drop(&followers->topics, topic);
+}
+
+void followers_record(struct followers *followers, const wb_record *record) {
+    struct topic *topic = topic_find(&followers->topics, record->event->case_no);
+    if (!topic)
+        return;
+    json_t *view = view_record(record);
+    char *text = view ? json_dumps(view, JSON_COMPACT) : NULL;
+    json_decref(view);
+    topic->last = record->offset;
+    int outcome = text ? topic_gather(&followers->topics, topic, record->offset, text) : -1;
+    if (outcome < 0)
+        unsettle(followers, topic);
+    else if (outcome > 0)
+        followers_flush(followers);
+    free(text);
+}
+
+void followers_flush(struct followers *followers) {
+    while (topics_dirty(&followers->topics))
+        flush_topic(followers);
+}
+
+void followers_reset(struct followers *followers, const char *reason) {
+    for (struct follower *follower = followers->oldest; follower; follower = follower->newer) {
+        follower->reset = reason;
+        follower->settled = false;
+        follower->topic->last = 0;
+    }
+    followers->someone_lost = true;
+}
+
+static void send_keepalives(struct followers *all) {
+    struct follower *last = all->newest;
+    bool more = last;
+    while (more && all->oldest->sent_ms + all->keepalive_ms <= all->now_ms) {
+        struct follower *follower = all->oldest;
+        more = follower != last;
+        if (follower->streaming)
+            http_stream_write(follower->exchange, ":\n\n", 3);
+        unlink_by_time(follower);
+        link_by_time(follower);
+    }
+}
+
+static void ask_for_the_lost(struct followers *all) {
+    for (struct follower *next, *follower = all->oldest; follower; follower = next) {
+        next = follower->newer;
+        bool lost = follower->streaming && !follower->settled && !follower->inquiry;
+        if (lost && ask(follower, NULL))
+            return; /* the broker is away or has enough to do: at the next tick */
+    }
+    all->someone_lost = false;
+}
+
+void followers_tick(struct followers *followers, uint64_t now_ms) {
+    followers->now_ms = now_ms;
+    send_keepalives(followers);
+    if (followers->someone_lost)
+        ask_for_the_lost(followers);
+}

@@ -1,0 +1,252 @@
+#include "subscribers/gateway/gateway.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <waybill/subscriber.h>
+
+#include "common/http.h"
+#include "common/log.h"
+#include "proto/problem.h"
+#include "subscribers/gateway/asset.h"
+#include "subscribers/gateway/follow.h"
+#include "subscribers/gateway/inquiry.h"
+#include "subscribers/gateway/meter.h"
+#include "subscribers/gateway/options.h"
+#include "subscribers/gateway/page.h"
+#include "subscribers/gateway/route.h"
+
+#define TICK_MS 100 /* the library wants to be called at least so often */
+
+struct gateway {
+    const struct options *options;
+    wb_subscriber *subscriber;
+    wb_subscription *log; /* all of it, from when the gateway began */
+    struct inquirer *inquirer;
+    struct followers *followers;
+    struct pages *pages;
+    struct http_server *server;
+    struct site site;
+    uv_loop_t *loop;
+    uv_poll_t readable;
+    uv_prepare_t before; /* what was sent in a turn may have used up the edge of the descriptor */
+    uv_check_t after;
+    uv_timer_t tick;
+    bool stopping;
+    char why_not[512]; /* "": the broker can be asked */
+};
+
+/* No script, style or image but our own, no frame, no form elsewhere; the address of a case page
+ * holds its code, so it is never given on. */
+static const char *const headers[] = {
+    "Content-Security-Policy: default-src 'none'; style-src 'self'; script-src 'self'; "
+    "img-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; "
+    "base-uri 'none'",
+    "Referrer-Policy: no-referrer",
+    "X-Content-Type-Options: nosniff",
+    "X-Frame-Options: DENY",
+    "X-Robots-Tag: noindex, nofollow",
+    "Cross-Origin-Opener-Policy: same-origin",
+    "Cross-Origin-Resource-Policy: same-origin",
+    "Permissions-Policy: camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    NULL,
+};
+
+static void on_session(void *arg, bool up, const char *words) {
+    struct gateway *gateway = arg;
+    meter_set(METER_BROKER_UP, up);
+    snprintf(gateway->why_not, sizeof gateway->why_not, "%s%s",
+             up ? "" : "the broker is away: ", up ? "" : words);
+    if (up)
+        log_info("gateway", "session with the broker: %s", words);
+    else
+        log_warn("gateway", "no session with the broker: %s", words);
+}
+
+static void on_record(void *arg, const wb_record *record) {
+    struct gateway *gateway = arg;
+    meter_add(METER_RECORDS, NULL, 1);
+    meter_set(METER_CURSOR, (int64_t)record->offset);
+    followers_record(gateway->followers, record);
+}
+
+static int follow_log(struct gateway *gateway, struct wb_error *err) {
+    gateway->log = wb_subscribe(gateway->subscriber, WB_FROM_NOW, NULL, on_record, gateway, err);
+    return gateway->log ? 0 : -1;
+}
+
+/* The log that the cursor belonged to is no more: another database, or one restored from before. */
+static void begin_anew(struct gateway *gateway, const struct wb_error *why) {
+    struct wb_error err;
+    char words[600];
+    log_error("gateway", "the log is not the one it was; every follower begins anew: %s",
+              problem_line(why, words, sizeof words));
+    wb_subscription_close(gateway->log);
+    if (follow_log(gateway, &err)) {
+        log_error("gateway", "%s", problem_line(&err, words, sizeof words));
+        return;
+    }
+    followers_reset(gateway->followers, "log_replaced");
+}
+
+static void turn(struct gateway *gateway) {
+    struct wb_error err;
+    if (wb_subscriber_process(gateway->subscriber, &err) && strcmp(gateway->why_not, err.message)) {
+        char words[600];
+        log_error("gateway", "the broker refuses this gateway: %s",
+                  problem_line(&err, words, sizeof words));
+        snprintf(gateway->why_not, sizeof gateway->why_not, "%s", err.message);
+    }
+    followers_flush(gateway->followers);
+    const struct wb_error *refused = gateway->log ? wb_subscription_error(gateway->log) : NULL;
+    if (refused)
+        begin_anew(gateway, refused);
+}
+
+static void on_readable(uv_poll_t *handle, int status, int events) {
+    (void)status, (void)events;
+    turn(handle->data);
+}
+
+static void on_before(uv_prepare_t *handle) {
+    turn(handle->data);
+}
+
+static void on_after(uv_check_t *handle) {
+    turn(handle->data);
+}
+
+static void on_tick(uv_timer_t *handle) {
+    struct gateway *gateway = handle->data;
+    turn(gateway);
+    followers_tick(gateway->followers, uv_now(gateway->loop));
+    if (gateway->server)
+        meter_set(METER_CONNECTIONS, http_connections(gateway->server));
+}
+
+static void on_request(void *arg, struct http_exchange *exchange) {
+    struct gateway *gateway = arg;
+    route(&gateway->site, exchange);
+}
+
+static void on_observed(void *arg, int status, int64_t took_us, const char *reason) {
+    (void)arg;
+    if (reason) {
+        meter_add(METER_CLOSED, reason, 1);
+        return;
+    }
+    char text[8];
+    snprintf(text, sizeof text, "%d", status);
+    meter_add(METER_ANSWERS, text, 1);
+    meter_observe_us(METER_ANSWER_TIME, took_us);
+}
+
+static const char *why_not_ready(void *arg) {
+    const struct gateway *gateway = arg;
+    return gateway->stopping ? "the gateway is stopping" : gateway->why_not;
+}
+
+static int open_broker(struct gateway *gateway, struct wb_error *err) {
+    const struct wb_subscriber_options options = {
+        .client = "waybill-gateway " WAYBILL_VERSION,
+        .session = on_session,
+        .arg = gateway,
+    };
+    snprintf(gateway->why_not, sizeof gateway->why_not, "the broker has not answered yet");
+    gateway->subscriber = wb_subscriber_open(gateway->options->streams, &options, err);
+    if (!gateway->subscriber)
+        return -1;
+    gateway->inquirer = inquirer_new(gateway->subscriber, (int)gateway->options->case_timeout);
+    if (!gateway->inquirer)
+        return problem(err, WB_E_SYSTEM, "out of memory");
+    gateway->followers =
+        followers_new(gateway->inquirer, gateway->options->keepalive, gateway->options->retry);
+    if (!gateway->followers)
+        return problem(err, WB_E_SYSTEM, "out of memory");
+    return follow_log(gateway, err);
+}
+
+static int open_server(struct gateway *gateway, struct wb_error *err) {
+    struct http_limits limits = http_limits_default;
+    limits.connections = (int)gateway->options->connections;
+    limits.queued_bytes = (size_t)gateway->options->queued_bytes;
+    limits.request_ms = gateway->options->request_time;
+    limits.body_bytes = 16 * 1024; /* the largest that is sent is the form of the find page */
+    gateway->site = (struct site){
+        .pages = gateway->pages,
+        .inquirer = gateway->inquirer,
+        .followers = gateway->followers,
+        .why_not_ready = why_not_ready,
+        .arg = gateway,
+    };
+    const struct http_options options = {
+        .addresses = gateway->options->listen,
+        .limits = &limits,
+        .headers = headers,
+        .handler = on_request,
+        .observer = on_observed,
+        .arg = gateway,
+    };
+    gateway->server = http_listen(gateway->loop, &options, err);
+    return gateway->server ? 0 : -1;
+}
+
+static void start_handles(struct gateway *gateway) {
+    uv_poll_init(gateway->loop, &gateway->readable, wb_subscriber_fd(gateway->subscriber));
+    uv_prepare_init(gateway->loop, &gateway->before);
+    uv_check_init(gateway->loop, &gateway->after);
+    uv_timer_init(gateway->loop, &gateway->tick);
+    gateway->readable.data = gateway->before.data = gateway->after.data = gateway->tick.data =
+        gateway;
+    uv_poll_start(&gateway->readable, UV_READABLE, on_readable);
+    uv_prepare_start(&gateway->before, on_before);
+    uv_check_start(&gateway->after, on_after);
+    uv_timer_start(&gateway->tick, on_tick, 0, TICK_MS);
+}
+
+struct gateway *gateway_new(uv_loop_t *loop, const struct options *options, struct wb_error *err) {
+    struct gateway *gateway = calloc(1, sizeof *gateway);
+    if (!gateway) {
+        problem(err, WB_E_SYSTEM, "out of memory");
+        return NULL;
+    }
+    gateway->loop = loop;
+    gateway->options = options;
+    asset_open();
+    gateway->pages = pages_open(err);
+    if (!gateway->pages || open_broker(gateway, err) || open_server(gateway, err)) {
+        gateway_free(gateway);
+        return NULL;
+    }
+    start_handles(gateway);
+    log_info("gateway", "listening on %s, the broker is %s", http_address(gateway->server),
+             options->streams);
+    return gateway;
+}
+
+static void on_server_closed(void *arg) {
+    struct gateway *gateway = arg;
+    uv_close((uv_handle_t *)&gateway->readable, NULL);
+    uv_close((uv_handle_t *)&gateway->before, NULL);
+    uv_close((uv_handle_t *)&gateway->after, NULL);
+    uv_close((uv_handle_t *)&gateway->tick, NULL);
+}
+
+void gateway_stop(struct gateway *gateway) {
+    if (gateway->stopping)
+        return;
+    gateway->stopping = true;
+    http_stop(gateway->server, gateway->options->drain, on_server_closed, gateway);
+    gateway->server = NULL;
+}
+
+void gateway_free(struct gateway *gateway) {
+    if (!gateway)
+        return;
+    wb_subscriber_close(gateway->subscriber);
+    inquirer_free(gateway->inquirer);
+    followers_free(gateway->followers);
+    pages_free(gateway->pages);
+    free(gateway);
+}

@@ -1,0 +1,23 @@
+/* The gateway's configuration, from the table in options.def. */
+#ifndef SUBSCRIBERS_GATEWAY_OPTIONS_H
+#define SUBSCRIBERS_GATEWAY_OPTIONS_H
+
+#include "common/config.h"
+
+struct options {
+    char *listen;
+    char *streams;
+    int64_t connections;
+    int64_t queued_bytes;
+    int64_t keepalive; /* ms, as the rest */
+    int64_t retry;
+    int64_t request_time;
+    int64_t case_timeout;
+    int64_t drain;
+    char *log_level;
+};
+
+extern struct options options_values;
+extern const struct config_program options_program;
+
+#endif

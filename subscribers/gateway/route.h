@@ -1,0 +1,23 @@
+/* Which request goes where: the table of the gateway's addresses. */
+#ifndef SUBSCRIBERS_GATEWAY_ROUTE_H
+#define SUBSCRIBERS_GATEWAY_ROUTE_H
+
+struct followers;
+struct http_exchange;
+struct inquirer;
+struct pages;
+
+/* What the routes need; all of it outlives the requests. */
+struct site {
+    struct pages *pages;
+    struct inquirer *inquirer;
+    struct followers *followers;
+    /* "" if the gateway can serve cases, else why not. */
+    const char *(*why_not_ready)(void *arg);
+    void *arg;
+};
+
+/* An http_handler's business: answers the exchange now or later. */
+void route(const struct site *site, struct http_exchange *exchange);
+
+#endif
