@@ -2,15 +2,11 @@
 
 #include <string.h>
 
+#include "broker/journal/database.h"
 #include "broker/journal/repeat.h"
 #include "broker/journal/source.h"
 #include "broker/journal/statements.h"
 #include "broker/journal/submission.h"
-
-/* PostgreSQL counts microseconds from 2000-01-01. */
-#define POSTGRES_EPOCH_US INT64_C(946684800000000)
-#define INT4_OID          23
-#define TEXT_OID          25
 
 bool batch_init(struct batch *b, size_t max_events) {
     memset(b, 0, sizeof *b);

@@ -303,3 +303,20 @@ bool database_warned(const struct database *c) {
 const char *database_words(const struct database *c) {
     return c->words;
 }
+
+int32_t database_int4(const PGresult *result, int row, int column) {
+    const unsigned char *b = (const unsigned char *)PQgetvalue(result, row, column);
+    return (int32_t)((uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3]);
+}
+
+int64_t database_int8(const PGresult *result, int row, int column) {
+    const unsigned char *b = (const unsigned char *)PQgetvalue(result, row, column);
+    uint64_t value = 0;
+    for (int i = 0; i < 8; i++)
+        value = value << 8 | b[i];
+    return (int64_t)value;
+}
+
+int64_t database_time_us(const PGresult *result, int row, int column) {
+    return database_int8(result, row, column) + POSTGRES_EPOCH_US;
+}

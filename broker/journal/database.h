@@ -6,7 +6,20 @@
 #include <libpq-fe.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <uv.h>
+
+/* Types of parameters (pg_type.dat), and what PostgreSQL counts its microseconds from: 2000-01-01.
+ */
+enum {
+    BYTEA_OID = 17,
+    INT8_OID = 20,
+    INT4_OID = 23,
+    TEXT_OID = 25,
+    INT4_ARRAY_OID = 1007,
+    TEXT_ARRAY_OID = 1009,
+};
+#define POSTGRES_EPOCH_US INT64_C(946684800000000)
 
 struct database;
 
@@ -47,6 +60,11 @@ struct database_param {
 void database_query_params(struct database *database, const char *sql,
                            const struct database_param *params, size_t count,
                            database_result *result, void *arg);
+
+/* Values of a result in binary form; times as microseconds since 1970. */
+int32_t database_int4(const PGresult *result, int row, int column);
+int64_t database_int8(const PGresult *result, int row, int column);
+int64_t database_time_us(const PGresult *result, int row, int column);
 
 /* Answers PGRES_COPY_IN with all the data, from within the result function. */
 void database_copy(struct database *database, const void *data, size_t bytes);

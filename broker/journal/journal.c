@@ -17,9 +17,6 @@
 
 #define RETRY_MS         1000
 #define LOOKUP_EVENTS    4096 /* identities asked for in one query */
-#define TEXT_OID         25
-#define INT4_ARRAY_OID   1007
-#define TEXT_ARRAY_OID   1009
 #define UNIQUE_VIOLATION "23505"
 #define FENCED           "WB001"
 
@@ -175,10 +172,7 @@ static void on_registered(void *arg, const PGresult *r) {
     if (r && is_error(r)) {
         note_error(j, r);
     } else if (r && PQntuples(r) == 1) {
-        const unsigned char *id = (const unsigned char *)PQgetvalue(r, 0, 0);
-        sources_register(j->sources, unregistered(j),
-                         (int32_t)((uint32_t)id[0] << 24 | (uint32_t)id[1] << 16 |
-                                   (uint32_t)id[2] << 8 | id[3]));
+        sources_register(j->sources, unregistered(j), database_int4(r, 0, 0));
     } else if (!r && j->sqlstate[0]) {
         j->state = READY;
         fail(j, "failed", j->error);
@@ -199,28 +193,14 @@ static void register_source(struct journal *j, const struct source *source) {
 
 static void look_up(struct journal *j);
 
-static uint64_t be64(const char *data) {
-    uint64_t value = 0;
-    for (int i = 0; i < 8; i++)
-        value = value << 8 | (unsigned char)data[i];
-    return value;
-}
-
-static uint32_t be32(const char *data) {
-    uint32_t value = 0;
-    for (int i = 0; i < 4; i++)
-        value = value << 8 | (unsigned char)data[i];
-    return value;
-}
-
 static void on_repeats(void *arg, const PGresult *r) {
     struct journal *j = arg;
     if (r && is_error(r)) {
         note_error(j, r);
     } else if (r) {
         for (int i = 0; i < PQntuples(r); i++)
-            batch_mark_repeat(&j->batch, (int32_t)be32(PQgetvalue(r, i, 0)), PQgetvalue(r, i, 1),
-                              (size_t)PQgetlength(r, i, 1), be64(PQgetvalue(r, i, 2)));
+            batch_mark_repeat(&j->batch, database_int4(r, i, 0), PQgetvalue(r, i, 1),
+                              (size_t)PQgetlength(r, i, 1), (uint64_t)database_int8(r, i, 2));
     } else if (j->sqlstate[0]) {
         j->state = READY;
         fail(j, "failed", j->error);

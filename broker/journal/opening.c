@@ -13,7 +13,6 @@
 #include "common/log.h"
 #include "proto/problem.h"
 
-#define BYTEA_OID             17
 #define SERVER_VERSION_OLDEST 150000
 
 enum step { CHECK, SCHEMA_VERSION, MIGRATE, TAKE_OVER, CODE_KEY, CODE_KEY_READ, SOURCES };

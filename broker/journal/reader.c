@@ -12,11 +12,6 @@
 #include "common/buffer.h"
 #include "proto/problem.h"
 
-#define POSTGRES_EPOCH_US INT64_C(946684800000000)
-#define INT8_OID          20
-#define TEXT_OID          25
-#define TEXT_ARRAY_OID    1009
-
 struct read {
     struct read *next;
     uint64_t after, through, limit;
@@ -49,23 +44,15 @@ static void finish(struct read *read, const struct log_record *records, size_t c
         done(arg, records, count, err);
 }
 
-static uint64_t be64(const char *data) {
-    uint64_t value = 0;
-    for (int i = 0; i < 8; i++)
-        value = value << 8 | (unsigned char)data[i];
-    return value;
-}
-
 static void read_row(const struct reader *reader, const PGresult *r, int row,
                      struct log_record *record) {
     const unsigned char *id = (const unsigned char *)PQgetvalue(r, row, 1);
     const struct source *source =
         sources_by_id(reader->sources, (int32_t)((uint32_t)id[0] << 24 | (uint32_t)id[1] << 16 |
                                                  (uint32_t)id[2] << 8 | id[3]));
-    *record = (struct log_record){.offset = be64(PQgetvalue(r, row, 0)),
+    *record = (struct log_record){.offset = (uint64_t)database_int8(r, row, 0),
                                   .source = source ? source->name : "",
-                                  .recorded_at_us =
-                                      (int64_t)be64(PQgetvalue(r, row, 2)) + POSTGRES_EPOCH_US,
+                                  .recorded_at_us = database_time_us(r, row, 2),
                                   .event = {.data = (const uint8_t *)PQgetvalue(r, row, 3),
                                             .length = (size_t)PQgetlength(r, row, 3)}};
 }
