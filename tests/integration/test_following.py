@@ -113,6 +113,21 @@ class TestTail:
         assert tail.text().count("connected to") == 2
         tail.stop()
 
+    def test_survives_the_database(self, cli, log, postgres):
+        log(numbered(1, 20))
+        tail = cli.start("waybill", "tail", "--from", "start")
+        wait.until(lambda: '"offset":20,' in tail.text(), what="the events so far")
+        postgres.stop()
+        try:
+            late = cli.start("waybill", "publish", "--source", "late",
+                             TestTrack.file(cli, 20))
+        finally:
+            postgres.start()
+        assert late.wait(60) == 0
+        wait.until(lambda: '"offset":40,' in tail.text(), what="the last event")
+        assert offsets(tail.text()) == list(range(1, 41))
+        tail.stop()
+
     def test_waits_for_a_broker_that_is_not_there(self, cli, make_broker):
         broker = make_broker()
         tail = cli.start("waybill", "tail", "--from", "start", "--count", "1", "--streams",
