@@ -6,6 +6,7 @@ other program. `proto` are the Python modules that protoc makes, `publisher` and
 the wire contract with them. A failed test shows the end of every log.
 """
 
+import signal
 import sys
 from pathlib import Path
 
@@ -29,6 +30,21 @@ def pytest_runtest_makereport(item, call):
     for log in sorted((directory / "logs").glob("*.log")):
         lines = log.read_text(errors="replace").splitlines()[-60:]
         report.sections.append((f"end of {log.name}", "\n".join(line[:400] for line in lines)))
+
+
+TEST_SECONDS_MAX = 240
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item):
+    """A test that hangs fails, and the others still run."""
+    def expired(signum, frame):
+        raise TimeoutError(f"{item.name} took more than {TEST_SECONDS_MAX} s")
+    before = signal.signal(signal.SIGALRM, expired)
+    signal.alarm(TEST_SECONDS_MAX)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture(scope="session")

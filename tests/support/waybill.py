@@ -28,7 +28,7 @@ class Broker(Program):
             self.wait_ready()
         return self
 
-    def wait_ready(self, timeout=30):
+    def wait_ready(self, timeout=15):
         def answers():
             assert self.running(), f"waybilld ended: {self.text()[-2000:]}"
             return wait.http_status(f"{self.http}/readyz") == 200
@@ -59,7 +59,7 @@ class Gateway(Program):
             self.wait_ready()
         return self
 
-    def wait_ready(self, timeout=30):
+    def wait_ready(self, timeout=15):
         def answers():
             assert self.running(), f"waybill-gateway ended: {self.text()[-2000:]}"
             return wait.http_status(f"{self.url}/readyz") == 200
