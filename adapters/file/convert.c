@@ -8,7 +8,7 @@
 #include "proto/json.h"
 #include "proto/problem.h"
 
-#define ARENA_BYTES (4 * RECORD_BYTES_MAX)
+#define ARENA_BYTES 4194304
 
 void convert_init(struct convert *convert, struct mapping *mapping) {
     convert->mapping = mapping;

@@ -20,7 +20,8 @@
 static const unsigned char mark[MARK_BYTES] = {0xef, 0xbb, 0xbf};
 
 struct decode {
-    iconv_t iconv;       /* (iconv_t)-1: UTF-8 */
+    bool converts; /* else it is UTF-8 already */
+    iconv_t iconv;
     struct buffer bytes; /* not converted yet: the beginning of a character, then what came */
     char head[MARK_BYTES];
     size_t head_bytes; /* the beginning of a byte order mark, not given out yet */
@@ -37,12 +38,13 @@ struct decode *decode_new(const char *encoding, struct wb_error *err) {
         problem(err, WB_E_SYSTEM, "no memory to decode text");
         return NULL;
     }
-    decode->iconv = (iconv_t)-1;
+    decode->converts = false;
     buffer_init(&decode->bytes, 0);
     if (is_utf8(encoding))
         return decode;
     decode->iconv = iconv_open("UTF-8", encoding);
-    if (decode->iconv != (iconv_t)-1)
+    decode->converts = (intptr_t)decode->iconv != -1;
+    if (decode->converts)
         return decode;
     free(decode);
     problem(err, WB_E_USAGE, "the encoding '%.60s' is not known", encoding);
@@ -53,7 +55,7 @@ struct decode *decode_new(const char *encoding, struct wb_error *err) {
 void decode_free(struct decode *decode) {
     if (!decode)
         return;
-    if (decode->iconv != (iconv_t)-1)
+    if (decode->converts)
         iconv_close(decode->iconv);
     buffer_free(&decode->bytes);
     free(decode);
@@ -111,7 +113,7 @@ void decode_feed(struct decode *decode, const char *data, size_t bytes, bool las
         buffer_append(out, decode->head, decode->head_bytes);
         decode->head_bytes = 0;
     }
-    if (decode->iconv == (iconv_t)-1) {
+    if (!decode->converts) {
         buffer_append(out, data, bytes);
     } else {
         buffer_append(&decode->bytes, data, bytes);

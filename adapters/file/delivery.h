@@ -10,8 +10,7 @@
 #include "adapters/file/progress.h"
 #include "adapters/file/rejects.h"
 
-#define DELIVERY_KEPT_BYTES                                                                        \
-    (32 * 1024 * 1024) /* of records without a receipt; then sending waits */
+#define DELIVERY_KEPT_BYTES 33554432 /* of records without a receipt; then sending waits */
 
 struct delivery;
 

@@ -8,7 +8,7 @@
 #include <sys/types.h>
 #include <waybill/error.h>
 
-#define INPUT_CHUNK (64 * 1024)
+#define INPUT_CHUNK 65536
 
 struct input;
 

@@ -33,7 +33,7 @@ struct path {
 json_t *ndjson_parse(const char *line, size_t bytes, struct wb_error *err) {
     json_error_t why;
     json_t *json = json_loadb(line, bytes, JSON_REJECT_DUPLICATES, &why);
-    if (json && json_is_object(json))
+    if (json_is_object(json))
         return json;
     if (json) {
         problem(err, WB_E_FORMAT, "the line is JSON, but not an object");

@@ -11,8 +11,8 @@
 #include "common/buffer.h"
 #include "proto/problem.h"
 
-#define RUN_BUFFER  (32 * 1024) /* read of a run at a time */
-#define WRITE_BYTES (256 * 1024)
+#define RUN_BUFFER  32768 /* read of a run at a time */
+#define WRITE_BYTES 262144
 
 /* Before the data of each entry, in memory and in the file. */
 struct head {

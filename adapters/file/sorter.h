@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <waybill/error.h>
 
-#define SORTER_MEMORY   (32 * 1024 * 1024) /* bytes of entries before a run is written */
+#define SORTER_MEMORY   33554432 /* bytes of entries before a run is written */
 #define SORTER_RUNS_MAX 512
 
 struct sorter;

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#define TALLY_MAX (1024 * 1024) /* different contents */
+#define TALLY_MAX 1048576 /* different contents */
 
 struct tally;
 

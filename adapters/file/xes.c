@@ -18,7 +18,7 @@
 #include "proto/problem.h"
 
 #define DEPTH_MAX   24
-#define TOKEN_BYTES (4 * RECORD_BYTES_MAX) /* of one tag or comment */
+#define TOKEN_BYTES 4194304 /* of one tag or comment */
 
 enum kind {
     KIND_NONE, /* around the document */

@@ -28,7 +28,6 @@ void mapping_free(struct mapping *mapping) {
         free(mapping->unmapped[i].example);
     }
     free_skips(mapping);
-    free(mapping->ids);
     free(mapping->unmapped);
     free(mapping->words);
     free(mapping->blank.values);

@@ -13,8 +13,9 @@
 #include "adapters/lib/record.h"
 
 #define MAPPING_VERSION        1
-#define MAPPING_FILE_BYTES     (1024 * 1024)
+#define MAPPING_FILE_BYTES     1048576
 #define MAPPING_RULES_MAX      128
+#define MAPPING_IDS_MAX        16   /* templates under event_id */
 #define MAPPING_UNMAPPED_MAX   1000 /* different values that are remembered */
 #define MAPPING_UNMAPPED_BYTES 200  /* of each */
 

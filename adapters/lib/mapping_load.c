@@ -1,4 +1,5 @@
 #include <iconv.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,7 +123,7 @@ static int load_encoding(struct load *load, const struct yaml_node *node) {
     if (!text)
         return -1;
     iconv_t converter = iconv_open("UTF-8", text);
-    if (text[0] == '\0' || converter == (iconv_t)-1) {
+    if (text[0] == '\0' || (intptr_t)converter == -1) {
         yaml_problem(load->file, node, load->err, "csv.encoding '%.40s' is not known", text);
         return problem_hint(load->err, "use a name that 'iconv -l' lists: UTF-8, GB18030, BIG5");
     }
@@ -312,11 +313,9 @@ static int load_ids(struct load *load, const struct yaml_node *root) {
                             "event_id stands here and under 'fields'; leave one out");
     if (check_texts(load, node, "event_id"))
         return -1;
-    if (texts_count(node) == 0)
-        return yaml_problem(load->file, node, load->err, "event_id names no column");
-    mapping->ids = calloc(texts_count(node), sizeof(*mapping->ids));
-    if (!mapping->ids)
-        return no_memory(load);
+    if (texts_count(node) == 0 || texts_count(node) > MAPPING_IDS_MAX)
+        return yaml_problem(load->file, node, load->err, "event_id needs 1 to %d entries, not %zu",
+                            MAPPING_IDS_MAX, texts_count(node));
     for (; mapping->id_count < texts_count(node); mapping->id_count++) {
         const struct yaml_node *at = texts_at(node, mapping->id_count);
         struct template *template = template_of(load, at, "event_id");

@@ -44,7 +44,7 @@ struct mapping {
     size_t rule_count;
     bool sets_event_id; /* a rule gives event_id itself */
 
-    struct template **ids; /* derive the event_id; none: the record's own */
+    struct template *ids[MAPPING_IDS_MAX]; /* derive the event_id; none: the record's own */
     size_t id_count;
 
     struct template *stage_from; /* NULL: a rule gives the stage */

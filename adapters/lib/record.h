@@ -12,7 +12,7 @@
 #include "adapters/lib/column.h"
 #include "common/digest.h"
 
-#define RECORD_BYTES_MAX   (1024 * 1024)
+#define RECORD_BYTES_MAX   1048576
 #define RECORD_MEMBERS_MAX COLUMNS_MAX
 
 struct buffer;

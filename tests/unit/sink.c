@@ -7,18 +7,10 @@
 
 #include <cmocka.h>
 
-static struct columns *columns;
+#include "common/buffer.h"
 
-static void note(struct sink *sink, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void note(struct sink *sink, const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    size_t room = sizeof(sink->text) - sink->used;
-    int bytes = vsnprintf(sink->text + sink->used, room, format, args);
-    va_end(args);
-    assert_true(bytes >= 0);
-    sink->used += (size_t)bytes < room ? (size_t)bytes : room - 1;
-}
+static struct columns *columns;
+static struct buffer out;
 
 static int on_record(void *arg, struct record *record, const struct wb_error *fault) {
     struct sink *sink = arg;
@@ -27,17 +19,17 @@ static int on_record(void *arg, struct record *record, const struct wb_error *fa
         snprintf(sink->ids[sink->records], sizeof(sink->ids[0]), "%s", record_id(record));
     sink->records++;
     sink->faults += fault != NULL;
-    note(sink, "%llu%c", (unsigned long long)record_line(record), fault ? '!' : ':');
+    buffer_printf(&out, "%llu%c", (unsigned long long)record_line(record), fault ? '!' : ':');
     if (fault)
-        note(sink, " %s", fault->detail);
+        buffer_printf(&out, " %s", fault->detail);
     else if (record_raw(record, &bytes) && record_count(record) == 0)
-        note(sink, " %.*s", (int)bytes, record_raw(record, &bytes));
+        buffer_printf(&out, " %.*s", (int)bytes, record_raw(record, &bytes));
     for (size_t i = 0; !fault && i < record_count(record); i++) {
         int column = record_column(record, i);
         const char *value = record_value(record, column, &bytes);
-        note(sink, " %s=%s", columns_at(columns, column)->name, value);
+        buffer_printf(&out, " %s=%s", columns_at(columns, column)->name, value);
     }
-    note(sink, "\n");
+    buffer_printf(&out, "\n");
     return sink->most && sink->records == sink->most ? -1 : 0;
 }
 
@@ -46,6 +38,7 @@ void sink_read(struct sink *sink, sink_new *new_reader, struct reader_options op
     unsigned most = sink->most;
     memset(sink, 0, sizeof(*sink));
     sink->most = most;
+    buffer_init(&out, sizeof(sink->text) - 1);
     columns = columns_new();
     assert_non_null(columns);
     options.name = "input";
@@ -66,6 +59,8 @@ void sink_read(struct sink *sink, sink_new *new_reader, struct reader_options op
         sink->result = reader->finish(reader, &sink->err);
     reader->free(reader);
     columns_free(columns);
+    snprintf(sink->text, sizeof(sink->text), "%s", buffer_string(&out));
+    buffer_free(&out);
 }
 
 void sink_text(struct sink *sink, sink_new *new_reader, struct reader_options options,

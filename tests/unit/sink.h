@@ -9,7 +9,6 @@
 
 struct sink {
     char text[16384]; /* "2: name=value other=value\n", faults as "3! detail\n" */
-    size_t used;
     unsigned records, faults;
     unsigned most;       /* stop after so many; 0: never */
     char ids[64][33];    /* of the first records */

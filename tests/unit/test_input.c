@@ -11,10 +11,10 @@
 
 #include "scratch.h"
 
-#define TEXT_BYTES (300 * 1024)
+#define TEXT_BYTES 300000
 
-static char text[TEXT_BYTES], read_back[2 * TEXT_BYTES + 1];
-static unsigned char packed[2 * TEXT_BYTES];
+static char text[TEXT_BYTES], read_back[600000];
+static unsigned char packed[600000];
 
 static int setup(void **state) {
     (void)state;
@@ -116,7 +116,7 @@ static void test_damaged_gzip_gives_what_it_has(void **state) {
     read_file(packed, bytes, 4096, &err);
     assert_int_equal(err.code, WB_E_FORMAT);
     bytes = pack(text, 100, packed);
-    memcpy(packed + bytes, "garbage", 7);
+    memset(packed + bytes, 'g', 7);
     assert_int_equal(read_file(packed, bytes + 7, 4096, &err), 100);
     assert_int_equal(err.code, WB_E_FORMAT);
 }

@@ -24,7 +24,7 @@ static int setup(void **state) {
     (void)state;
     columns = columns_new();
     record = record_new(columns);
-    arena_init(&arena, 1024 * 1024);
+    arena_init(&arena, 1000000);
     return !columns || !record;
 }
 

@@ -127,7 +127,7 @@ static int send_one(void *arg, const struct sorter_entry *entry, struct wb_error
 static int pause_for(void *arg, int ms, struct wb_error *err) {
     (void)arg, (void)err;
     assert_in_range(ms, 1, 1000);
-    scene.now_us += ms * 1000;
+    scene.now_us += ms * INT64_C(1000);
     scene.pauses++;
     return 0;
 }

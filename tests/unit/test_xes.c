@@ -260,20 +260,27 @@ static void test_entities_are_refused(void **state) {
 
 static void test_depth_is_bounded(void **state) {
     (void)state;
-    static char text[64 * 1024];
+    static char text[65536];
     char *at = text + snprintf(text, sizeof(text), "<log><trace><event>");
     for (int i = 0; i < 1000; i++)
         at += snprintf(at, 64, "<string key='k%d' value=''>", i);
     refused(plain, text, "nested deeper than");
 }
 
+/* Copies the text without its NUL; gives what is behind it. */
+static char *put(char *at, const char *text) {
+    while (*text)
+        *at++ = *text++;
+    return at;
+}
+
 static char *huge(size_t bytes, const char *before, const char *after) {
     size_t head = strlen(before);
     char *text = malloc(head + bytes + strlen(after) + 1);
     assert_non_null(text);
-    memcpy(text, before, head);
+    put(text, before);
     memset(text + head, 'x', bytes);
-    memcpy(text + head + bytes, after, strlen(after) + 1);
+    *put(text + head + bytes, after) = '\0';
     return text;
 }
 
@@ -281,13 +288,13 @@ static void test_large_attributes(void **state) {
     (void)state;
     char *text = huge(RECORD_BYTES_MAX + 1, "<log><trace><event><string key='k' value='",
                       "'/></event>" STEP("b") "</trace></log>");
-    sink_read(&sink, xes_reader_new, plain, text, strlen(text), 64 * 1024);
+    sink_read(&sink, xes_reader_new, plain, text, strlen(text), 65536);
     free(text);
     assert_int_equal(sink.result, 0);
     assert_string_equal(sink.text, "1! with \"k\" the record is larger than 1048576 bytes\n"
                                    "1: concept:name=b\n");
-    text = huge(6 * RECORD_BYTES_MAX, "<log><trace><event><string key='k' value='", "'/>");
-    sink_read(&sink, xes_reader_new, plain, text, strlen(text), 64 * 1024);
+    text = huge((size_t)6 * RECORD_BYTES_MAX, "<log><trace><event><string key='k' value='", "'/>");
+    sink_read(&sink, xes_reader_new, plain, text, strlen(text), 65536);
     free(text);
     assert_int_equal(sink.result, -1);
     assert_non_null(strstr(sink.err.detail, "longer than 4194304 bytes"));
