@@ -105,6 +105,19 @@ broker_ready() {
 gateway_ready() {
     answers "${port[gateway]}" /readyz
 }
+demo_ready() {
+    [ -s "$run/sample" ]
+}
+
+# The gateway's addresses, in its own words. A kernel may be without IPv6.
+listen_on() {
+    if [ $reach = all ]; then
+        [ -s /proc/net/if_inet6 ] && echo "[::]:$1" || echo "0.0.0.0:$1"
+    else
+        grep -qs '^0*1 .* lo$' /proc/net/if_inet6 && echo "127.0.0.1:$1 [::1]:$1" ||
+            echo "127.0.0.1:$1"
+    fi
+}
 
 start_all() {
     local address='' listen
@@ -115,8 +128,7 @@ start_all() {
     choose_database
 
     [ $reach = local ] || address=$(lan_address)
-    listen="127.0.0.1:${port[gateway]}"
-    [ $reach = local ] || listen="[::]:${port[gateway]}"
+    listen=$(listen_on "${port[gateway]}")
     public_url="http://${address:-localhost}:${port[gateway]}"
 
     ensure broker 60 broker_ready "$bin/waybilld" --ingest "$(endpoint ingest)" \
@@ -125,7 +137,9 @@ start_all() {
     ensure gateway 60 gateway_ready "$bin/waybill-gateway" --listen "$listen" \
         --streams "$(endpoint streams)"
     if [ -n "$demo" ]; then
-        start_demo
+        running demo || rm -f "$run/sample"
+        ensure demo 60 demo_ready "$bin/waybill-demo" --ingest "$(endpoint ingest)" \
+            --sample "$run/sample"
     else
         end demo TERM 30
     fi

@@ -17,11 +17,14 @@ json_pid() {
     pid_of "$1" || echo null
 }
 
-# sample CASE: its number, code and link, each on a line of its own, as the broker gives them.
+# The demonstration's sample case: number, code and link, each on a line of its own, as the broker
+# gives them now. Nothing if there is none.
 sample() {
-    local said field
-    said=$(WAYBILL_STREAMS=$(endpoint streams) timeout 20 "$bin/waybill" link --json "$1" 2>/dev/null) ||
-        return 1
+    local case_no said field
+    case_no=$(sed -n 's/.*"case_no": *"\([^"]*\)".*/\1/p' "$run/sample" 2>/dev/null)
+    [ -n "$case_no" ] || return 0
+    said=$(timeout 20 "$bin/waybill" link --streams "$(endpoint streams)" --json "$case_no" \
+        2>/dev/null) || return 0
     for field in case_no code link; do
         sed -n "s/.*\"$field\": *\"\([^\"]*\)\".*/\1/p" <<<"$said"
     done
@@ -32,7 +35,7 @@ report_status() {
     ! running broker || ! running gateway || up=1
     [ ! -f "$run/database" ] || database=$(<"$run/database")
     if [ -n "$up" ]; then
-        [ ! -s "$run/sample" ] || mapfile -t shown < <(sample "$(<"$run/sample")")
+        mapfile -t shown < <(sample)
     fi
     if [ -n "$1" ]; then
         report_json "$up" "$database" "${shown[@]}"
@@ -67,4 +70,31 @@ report_json() {
     printf '"pids": {"broker": %s, "gateway": %s, "postgres": %s, "demo": %s}, "sample": %s}\n' \
         "$(json_pid broker)" "$(json_pid gateway)" "$(json_pid postgres)" "$(json_pid demo)" \
         "$sample"
+}
+
+report_links() {
+    local shown=() here there
+    mapfile -t shown < <(sample)
+    here=http://localhost:${port[gateway]}/ there=$public_url/
+    if [ ${#shown[@]} = 3 ]; then
+        there=${shown[2]}
+        here=http://localhost:${port[gateway]}/${there#*://*/}
+    fi
+    say '' 'Waybill runs.' ''
+    if [[ $there = http://localhost:* ]]; then
+        printf '  %s\n' "$here"
+    else
+        printf '  on this machine                  %s\n' "$here"
+        printf '  on a phone in the same network   %s\n' "$there"
+        if [ ${#shown[@]} = 3 ]; then
+            say ''
+            "$bin/waybill" link --streams "$(endpoint streams)" "${shown[0]}" | tail -n +3
+        fi
+    fi
+    say ''
+    if [ $reach = all ]; then
+        say 'Its pages are open to whoever reaches this machine; --local keeps them on it.'
+    fi
+    [ -z "$demo" ] || say 'The district is made up, and keeps moving while it runs.'
+    say 'What runs: deploy/quickstart --status. To end it: deploy/quickstart --stop.'
 }
