@@ -62,6 +62,10 @@ struct filling {
     struct arena *arena;
 };
 
+static const char *name_of(const struct person *person) {
+    return person ? person->name : "";
+}
+
 static const char *value_of(const struct filling *with, const char *name, size_t length) {
     const struct item *item = with->course->item;
     const struct {
@@ -75,7 +79,7 @@ static const char *value_of(const struct filling *with, const char *name, size_t
                   {"basis", item->basis},
                   {"topic", with->topic},
                   {"due", with->due},
-                  {"handler", with->person ? with->person->name : ""},
+                  {"handler", name_of(with->person)},
                   {"phone", with->person ? with->person->phone : ""}};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
         if (strlen(values[i].name) == length && !memcmp(values[i].name, name, length))
@@ -102,16 +106,18 @@ static char *fill(const struct filling *with, const char *text) {
     return filled;
 }
 
-static void *part(struct arena *arena, size_t bytes, const void *initial) {
-    void *memory = arena_alloc(arena, bytes);
-    return memory ? memcpy(memory, initial, bytes) : NULL;
+/* A part of the event, empty. */
+static void *part(struct arena *arena, const ProtobufCMessageDescriptor *descriptor) {
+    void *memory = arena_alloc(arena, descriptor->sizeof_message);
+    if (memory)
+        protobuf_c_message_init(descriptor, memory);
+    return memory;
 }
-#define PART(arena, type, initial) part(arena, sizeof(type), &(const type)initial)
 
 static bool set_handler(wb_event *event, const struct person *person, struct arena *arena) {
     if (!person)
         return true;
-    wb_handler *handler = PART(arena, wb_handler, WB_HANDLER_INIT);
+    wb_handler *handler = part(arena, &waybill__v1__handler__descriptor);
     if (!handler)
         return false;
     handler->name = (char *)person->name;
@@ -135,7 +141,7 @@ static void set_due(struct filling *with, int64_t at_us, int workdays) {
 
 static bool add_notice(wb_event *event, struct filling *with, const struct plot_notice *from) {
     set_due(with, event->occurred_at_us, from->due_workdays);
-    wb_notice *notice = PART(with->arena, wb_notice, WB_NOTICE_INIT);
+    wb_notice *notice = part(with->arena, &waybill__v1__notice__descriptor);
     char *title = fill(with, from->title), *text = fill(with, from->text);
     char *due = arena_text(with->arena, with->due, strlen(with->due));
     if (!notice || !title || !text || !due)
@@ -149,7 +155,7 @@ static bool add_notice(wb_event *event, struct filling *with, const struct plot_
 }
 
 static bool set_notices(wb_event *event, struct filling *with, const struct plot_step *step) {
-    event->notices = arena_alloc(with->arena, PLOT_NOTICES * sizeof *event->notices);
+    event->notices = arena_alloc(with->arena, PLOT_NOTICES * sizeof(void *));
     if (!event->notices)
         return false;
     for (size_t i = 0; i < PLOT_NOTICES && step->notices[i].title; i++)
@@ -161,8 +167,7 @@ static bool set_notices(wb_event *event, struct filling *with, const struct plot
 static bool set_decision(wb_event *event, struct filling *with, const struct plot_step *step) {
     if (step->special || step->stage == WB_STAGE(EXTENDED) || (!step->summary && !step->reason))
         return true;
-    Waybill__V1__Decision *decision =
-        PART(with->arena, Waybill__V1__Decision, WAYBILL__V1__DECISION__INIT);
+    Waybill__V1__Decision *decision = part(with->arena, &waybill__v1__decision__descriptor);
     if (!decision)
         return false;
     decision->summary = fill(with, step->summary);
@@ -187,7 +192,7 @@ static bool set_special(wb_event *event, struct filling *with, const struct plot
     if (!step->special)
         return true;
     Waybill__V1__SpecialProcedure *special =
-        PART(with->arena, Waybill__V1__SpecialProcedure, WAYBILL__V1__SPECIAL_PROCEDURE__INIT);
+        part(with->arena, &waybill__v1__special_procedure__descriptor);
     if (!special)
         return false;
     special->id = arena_printf(with->arena, "%s-1", with->course->case_no);
@@ -196,7 +201,7 @@ static bool set_special(wb_event *event, struct filling *with, const struct plot
     special->reason = fill(with, step->reason);
     special->result = fill(with, step->result);
     if (step->days)
-        special->approver = (char *)with->person->name;
+        special->approver = (char *)name_of(with->person);
     event->special = special;
     return special->id && special->reason && special->result;
 }
@@ -204,21 +209,19 @@ static bool set_special(wb_event *event, struct filling *with, const struct plot
 static bool set_extension(wb_event *event, struct filling *with, const struct plot_step *step) {
     if (step->stage != WB_STAGE(EXTENDED))
         return true;
-    Waybill__V1__Extension *extension =
-        PART(with->arena, Waybill__V1__Extension, WAYBILL__V1__EXTENSION__INIT);
+    Waybill__V1__Extension *extension = part(with->arena, &waybill__v1__extension__descriptor);
     if (!extension)
         return false;
     extension->days = (uint32_t)step->days;
-    extension->approver = (char *)with->person->name;
+    extension->approver = (char *)name_of(with->person);
     extension->reason = fill(with, step->reason);
     event->extension = extension;
     return extension->reason;
 }
 
 static bool set_attributes(wb_event *event, struct filling *with) {
-    Waybill__V1__Attribute *attribute =
-        PART(with->arena, Waybill__V1__Attribute, WAYBILL__V1__ATTRIBUTE__INIT);
-    Waybill__V1__Attribute **list = arena_alloc(with->arena, sizeof *list);
+    Waybill__V1__Attribute *attribute = part(with->arena, &waybill__v1__attribute__descriptor);
+    Waybill__V1__Attribute **list = arena_alloc(with->arena, sizeof(void *));
     if (!attribute || !list)
         return false;
     attribute->name = (char *)"演示数据";
@@ -271,7 +274,7 @@ wb_event *course_event(const struct course *course, size_t number, struct arena 
         .course = course, .topic = plot_topic(course->plot, number), .arena = arena};
     if (step->role != ROLE_NOBODY)
         with.person = district_person(course->item->office, step->role, course->random);
-    wb_event *event = PART(arena, wb_event, WB_EVENT_INIT);
+    wb_event *event = part(arena, &waybill__v1__event__descriptor);
     if (!event || !set_identity(event, course, number, arena))
         return NULL;
     event->step = fill(&with, step->name);

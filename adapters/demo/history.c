@@ -21,8 +21,7 @@ bool history_fits(unsigned cases, unsigned days) {
 }
 
 static struct course *new_course(struct history *history) {
-    struct course **courses =
-        realloc(history->courses, (history->count + 1) * sizeof *history->courses);
+    struct course **courses = realloc(history->courses, (history->count + 1) * sizeof(void *));
     if (!courses)
         return NULL;
     history->courses = courses;

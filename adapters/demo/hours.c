@@ -5,7 +5,8 @@
 
 #define DAY_SECONDS 86400
 #define SECOND_US   INT64_C(1000000)
-#define THURSDAY    3 /* 1970-01-01, Monday being 0 */
+#define UTC_OFFSET  INT64_C(28800) /* HOURS_UTC_OFFSET_MINUTES in seconds */
+#define THURSDAY    3              /* 1970-01-01, Monday being 0 */
 
 static const struct {
     int begin, end; /* seconds of the day */
@@ -13,7 +14,7 @@ static const struct {
 
 static int64_t local_seconds(int64_t us) {
     int64_t seconds = us / SECOND_US - (us % SECOND_US < 0);
-    return seconds + HOURS_UTC_OFFSET_MINUTES * 60;
+    return seconds + UTC_OFFSET;
 }
 
 long hours_day(int64_t us) {
@@ -26,7 +27,7 @@ int hours_second(int64_t us) {
 }
 
 int64_t hours_at(long day, int second) {
-    return ((int64_t)day * DAY_SECONDS + second - HOURS_UTC_OFFSET_MINUTES * 60) * SECOND_US;
+    return ((int64_t)day * DAY_SECONDS + second - UTC_OFFSET) * SECOND_US;
 }
 
 static int weekday(long day) {

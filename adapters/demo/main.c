@@ -64,7 +64,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
         o->seed = number(state, "seed", arg, ULONG_MAX);
         break;
     case OPTION_CASES:
-        o->cases = (unsigned)number(state, "cases", arg, HISTORY_DAYS * HISTORY_DAY_CASES);
+        o->cases =
+            (unsigned)number(state, "cases", arg, (unsigned long)HISTORY_DAYS * HISTORY_DAY_CASES);
         break;
     case OPTION_DAYS:
         o->days = (unsigned)number(state, "history-days", arg, HISTORY_DAYS);

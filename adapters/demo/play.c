@@ -16,9 +16,9 @@
 #define ACTIVE_USUAL  24 /* more are not taken in, but for one now and then */
 #define ACTIVE_LEAST  12 /* fewer are filled up first */
 #define PENDING_MAX   32 /* events without a receipt: the district rests while the broker is away */
-#define ARENA_BYTES   (1024 * 1024)  /* one event */
-#define SAMPLE_US     (20 * 1000000) /* between two steps of the sample */
-#define SAMPLE_DAYS   9              /* since it was handed in; five of them were working days */
+#define ARENA_BYTES   ((size_t)1 << 20) /* one event */
+#define SAMPLE_US     INT64_C(20000000) /* between two steps of the sample */
+#define SAMPLE_DAYS   9                 /* since it was handed in; five of them were working days */
 #define SAMPLE_SECOND (20 * 3600 + 13 * 60 + 27) /* of that day */
 
 struct play {

@@ -29,16 +29,12 @@ struct wb_publisher {
     uint8_t scratch[LIMIT_EVENT_BYTES];
 };
 
-static wb_publisher *fail(wb_publisher *p) {
-    wb_publisher_close(p);
-    return NULL;
-}
-
 wb_publisher *wb_publisher_open(const char *endpoint, const char *source,
                                 const struct wb_publisher_options *options, struct wb_error *err) {
     static const struct wb_publisher_options defaults;
     const struct wb_publisher_options *o = options ? options : &defaults;
-    if (source_validate(source ? source : "", err))
+    const char *name = source ? source : "";
+    if (source_validate(name, err))
         return NULL;
     wb_publisher *p = calloc(1, sizeof *p);
     if (!p) {
@@ -46,7 +42,7 @@ wb_publisher *wb_publisher_open(const char *endpoint, const char *source,
         return NULL;
     }
     p->stop = o->stop;
-    p->source = strdup(source);
+    p->source = strdup(name);
     p->client = strdup(o->client ? o->client : "libwaybill-publisher " WAYBILL_VERSION);
     p->session = (struct session){
         .window = &p->window,
@@ -60,15 +56,15 @@ wb_publisher *wb_publisher_open(const char *endpoint, const char *source,
     };
     session_init(&p->session);
     window_init(&p->window, p->session.window_events ? p->session.window_events : WINDOW_EVENTS);
-    if (!p->source || !p->client) {
+    if (p->source && p->client)
+        p->transport = transport_open(endpoint ? endpoint : "", err);
+    else
         problem(err, WB_E_SYSTEM, "no memory for a publisher");
-        return fail(p);
-    }
-    p->transport = transport_open(endpoint ? endpoint : "", err);
-    if (!p->transport)
-        return fail(p);
     p->session.transport = p->transport;
-    return p;
+    if (p->transport)
+        return p;
+    wb_publisher_close(p);
+    return NULL;
 }
 
 void wb_publisher_close(wb_publisher *p) {

@@ -12,16 +12,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#define BACKOFF_FIRST_US (100 * 1000)
-#define BACKOFF_LAST_US  (2 * 1000 * 1000)
-#define PING_US          (5 * 1000 * 1000)   /* until the broker says otherwise */
-#define PING_LEAST_US    (10 * 1000)         /* what a broker may ask for … */
-#define PING_MOST_US     (600 * 1000 * 1000) /* … and no more */
+#define BACKOFF_FIRST_US INT64_C(100000)
+#define BACKOFF_LAST_US  INT64_C(2000000)
+#define PING_US          INT64_C(5000000)    /* until the broker says otherwise */
+#define PING_LEAST_US    INT64_C(10000)      /* what a broker may ask for … */
+#define PING_MOST_US     INT64_C(600000000)  /* … and no more */
 #define SILENT_PINGS     4                   /* intervals without a word end a session */
 #define READ_QUOTA       256                 /* messages in one step */
-#define ARENA_BYTES      (8 * 1024 * 1024)   /* LIMIT_MESSAGE_BYTES, unpacked */
+#define ARENA_BYTES      ((size_t)8 << 20)   /* LIMIT_MESSAGE_BYTES, unpacked */
 #define BATCH_OVERHEAD   64                  /* of a Publish around its events */
-#define FULL_BATCH_BYTES (128 * 1024)        /* enough to be sent beside others */
+#define FULL_BATCH_BYTES ((size_t)128 << 10) /* enough to be sent beside others */
 
 static void notify(struct session *s, bool up, const char *words) {
     if (s->notify)

@@ -74,7 +74,7 @@ static int dealer_connect(struct transport *transport, const char *endpoint, str
         return problem(err, WB_E_SYSTEM, "zmq_socket_monitor: %s", zmq_strerror(errno));
     if (zmq_connect(transport->monitor, address))
         return problem(err, WB_E_SYSTEM, "connecting the monitor: %s", zmq_strerror(errno));
-    if (strncmp(endpoint, "tcp://", 6) || zmq_connect(dealer, endpoint)) {
+    if (strncmp(endpoint, "tcp://", 6) != 0 || zmq_connect(dealer, endpoint)) {
         problem(err, WB_E_USAGE, "endpoint '%s'", endpoint);
         return problem_hint(err, "write it like tcp://127.0.0.1:7411");
     }

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WINDOW_BLOCK_BYTES (256 * 1024)
+#define WINDOW_BLOCK_BYTES ((size_t)256 * 1024)
 #define WINDOW_BLOCKS      64    /* 16 MiB: the most that a publisher keeps */
 #define WINDOW_EVENTS      65536 /* the most, also where the broker allows more */
 

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define LINES_BYTES_MAX (256 * 1024) /* of one line */
+#define LINES_BYTES_MAX ((size_t)256 * 1024) /* of one line */
 
 struct lines {
     int fd;

@@ -21,9 +21,9 @@
 #include <unistd.h>
 #include <waybill/publisher.h>
 
-#define PENDING_MAX   8192               /* lines without an acknowledgement */
-#define ARENA_BYTES   (16 * 1024 * 1024) /* one event, parsed */
-#define WORD_AFTER_US (2 * 1000 * 1000)  /* without the broker, before it is said */
+#define PENDING_MAX   8192                       /* lines without an acknowledgement */
+#define ARENA_BYTES   ((size_t)16 * 1024 * 1024) /* one event, parsed */
+#define WORD_AFTER_US INT64_C(2000000)           /* without the broker, before it is said */
 
 struct publish {
     const char *source, *ingest, *file;
@@ -34,14 +34,17 @@ struct publish {
     struct arena arena;
     struct lines lines;
     size_t published, repeated, refused;
-    bool up, told;      /* the session; that it is waited for */
-    int64_t waiting_us; /* since when events wait and nothing comes */
+    bool up, told;                /* the session; that it is waited for */
+    int64_t waiting_us;           /* since when events wait and nothing comes */
+    struct sent *oldest, *newest; /* without a receipt */
     struct wb_error fatal;
     bool failed;
 };
 
-/* What the acknowledgement's line repeats of the event; the tag of wb_publisher_send. */
+/* What the acknowledgement's line repeats of the event; the tag of wb_publisher_send. Receipts come
+ * in the order of the events, so those that wait form a queue. */
 struct sent {
+    struct sent *next;
     size_t line;
     const char *stage;
     const char *case_no;
@@ -53,11 +56,39 @@ static struct sent *sent_new(size_t line, const wb_event *event) {
     struct sent *sent = malloc(sizeof *sent + id + number);
     if (!sent)
         return NULL;
+    sent->next = NULL;
     sent->line = line;
     sent->stage = event->stage ? stage_name(event->stage) : kind_name(event->kind);
     memcpy(sent->event_id, event->event_id, id);
     sent->case_no = memcpy(sent->event_id + id, event->case_no, number);
     return sent;
+}
+
+static void sent_push(struct publish *p, struct sent *sent) {
+    if (p->oldest)
+        p->newest->next = sent;
+    else
+        p->oldest = sent;
+    p->newest = sent;
+}
+
+/* Takes the newest back. */
+static void sent_pop(struct publish *p) {
+    struct sent **at = &p->oldest, *before = NULL;
+    while (*at != p->newest) {
+        before = *at;
+        at = &before->next;
+    }
+    free(*at);
+    *at = NULL;
+    p->newest = before;
+}
+
+static void sent_free_all(struct publish *p) {
+    for (struct sent *sent = p->oldest, *next; sent; sent = next) {
+        next = sent->next;
+        free(sent);
+    }
 }
 
 static void print_json(json_t *object) {
@@ -117,6 +148,7 @@ static void on_receipt(void *arg, const struct wb_receipt *receipt) {
         p->repeated += receipt->repeat;
         print_receipt(p, sent, receipt);
     }
+    p->oldest = sent->next;
     free(sent);
 }
 
@@ -205,6 +237,14 @@ static bool is_of_the_event(const struct wb_error *err) {
     return err->code >= WB_E_EVENT_MALFORMED && err->code < WB_E_SYSTEM;
 }
 
+/* False, so that nothing more is read. */
+static bool give_up(struct publish *p, const struct wb_error *err) {
+    p->failed = true;
+    if (!command_stopped)
+        command_complain("publish", err);
+    return false;
+}
+
 static bool publish_line(struct publish *p, const char *line, size_t length) {
     static const char bom[] = "\xef\xbb\xbf";
     if (p->lines.number == 1 && length >= 3 && !memcmp(line, bom, 3)) {
@@ -220,21 +260,23 @@ static bool publish_line(struct publish *p, const char *line, size_t length) {
         return true;
     }
     while (wb_publisher_pending(p->publisher) >= PENDING_MAX && !command_stopped)
-        if (!pump(p, 100))
+        if (!pump(p, 100)) {
+            p->failed = true;
             return false;
+        }
     struct sent *sent = sent_new(p->lines.number, event);
-    if (!sent)
+    if (!sent) {
         problem(&err, WB_E_SYSTEM, "no memory");
-    else if (!wb_publisher_send(p->publisher, event, sent, &err))
-        return true;
-    free(sent);
-    if (sent && is_of_the_event(&err)) {
-        print_refusal(p, p->lines.number, &err);
-        return true;
+        return give_up(p, &err);
     }
-    if (!command_stopped)
-        command_complain("publish", &err);
-    return false;
+    sent_push(p, sent);
+    if (!wb_publisher_send(p->publisher, event, sent, &err))
+        return true;
+    sent_pop(p);
+    if (!is_of_the_event(&err))
+        return give_up(p, &err);
+    print_refusal(p, p->lines.number, &err);
+    return true;
 }
 
 /* Takes the next line, or lets the publisher work while there is none. False at the end. */
@@ -247,7 +289,7 @@ static bool publish_next(struct publish *p) {
     case LINES_LINE:
         return publish_line(p, line, length);
     case LINES_TOO_LONG:
-        problem(&err, WB_E_FORMAT, "the line is longer than %d bytes", LINES_BYTES_MAX);
+        problem(&err, WB_E_FORMAT, "the line is longer than %zu bytes", LINES_BYTES_MAX);
         problem_hint(&err, "write one event a line");
         print_refusal(p, p->lines.number, &err);
         return true;
@@ -379,6 +421,7 @@ static int publish_from(struct publish *p, int fd) {
     lines_free(&p->lines);
     arena_free(&p->arena);
     wb_publisher_close(p->publisher);
+    sent_free_all(p);
     return status;
 }
 

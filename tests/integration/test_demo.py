@@ -77,7 +77,7 @@ def test_goes_on_where_it_was(broker, cli, database, tmp_path):
 
 
 def test_options(cli):
-    for words in (["--cases", "many"], ["--cases", "1000"], ["--rate", "0"], ["--history-days", "-1"],
-                  ["--nonsense"], ["word"], ["--ingest", "nowhere"]):
+    for words in (["--cases", "many"], ["--cases", "1000"], ["--rate", "0"], ["--nonsense"],
+                  ["--history-days", "-1"], ["word"], ["--ingest", "nowhere"]):
         done = cli.run("waybill-demo", *words, status=None)
         assert done.returncode in (1, 2) and done.stderr

@@ -71,7 +71,8 @@ def test_the_simplest_program_is_ten_lines(programs, broker, cli):
 def test_receipts_bring_codes_and_links(programs, broker):
     first = start(programs[1], broker.ingest)
     assert re.fullmatch(r"A-17 offset 1 http://127\.0\.0\.1:\d+/c/A-17/\S+\n", first)
-    assert start(programs[1], broker.ingest) == first.replace("offset 1", "offset 1 (known already)")
+    again = start(programs[1], broker.ingest)
+    assert again == first.replace("offset 1", "offset 1 (known already)")
 
 
 def test_only_the_interface_is_exported(package):
@@ -92,6 +93,7 @@ def test_shell(broker, cli):
                PATH=f"{paths.BUILD / 'bin'}:{os.environ['PATH']}")
     first, second = done.splitlines()
     shown = re.search(r"^offset 1 .*$", DOCUMENT.read_text(), re.M).group()
-    pattern = re.sub(r"7KQM-2XPD-9RTW", r"\\S+", re.sub(r"localhost:7400", r"127.0.0.1:\\d+", shown))
+    pattern = shown.replace("7KQM-2XPD-9RTW", r"\S+").replace("localhost:", r"127\.0\.0\.1:")
+    pattern = pattern.replace(":7400", r":\d+")
     assert re.fullmatch(pattern, first)
     assert second.startswith("offset 2  A-2  ACCEPTED  code ")

@@ -62,7 +62,8 @@ def test_bad_lines_are_named_and_the_others_go_on(broker, cli, database):
 
 
 def test_refusals_as_json(broker, cli):
-    done = publish(cli, ndjson(event(1, stage="SOON")) + "\n" + ndjson(event(2)), "--json", status=1)
+    text = ndjson(event(1, stage="SOON")) + "\n" + ndjson(event(2))
+    done = publish(cli, text, "--json", status=1)
     refused, accepted = json_lines(done)
     assert refused["line"] == 1 and accepted["line"] == 3
     assert refused["refusal"]["name"] == "STAGE_UNKNOWN" and refused["refusal"]["code"] == 207

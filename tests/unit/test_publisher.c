@@ -14,6 +14,8 @@
 
 #define RECEIPTS 4096
 
+static char tags[RECEIPTS]; /* their addresses are the tags */
+
 struct fixture {
     struct scripted_broker broker;
     struct wb_publisher_options options;
@@ -35,7 +37,7 @@ struct fixture {
 
 static void on_receipt(void *arg, const struct wb_receipt *receipt) {
     struct fixture *f = arg;
-    assert_int_equal((size_t)receipt->tag, f->receipts);
+    assert_ptr_equal(receipt->tag, &tags[f->receipts]);
     f->offsets[f->receipts] = receipt->offset;
     f->repeats[f->receipts] = receipt->repeat;
     f->receipts++;
@@ -90,7 +92,7 @@ static wb_event event_of(size_t n, char id[32]) {
 static int send_event(struct fixture *f, size_t n) {
     char id[32];
     wb_event event = event_of(n, id);
-    return wb_publisher_send(f->publisher, &event, (void *)n, &f->err);
+    return wb_publisher_send(f->publisher, &event, &tags[n], &f->err);
 }
 
 static void send_events(struct fixture *f, size_t from, size_t to) {
@@ -101,7 +103,7 @@ static void send_events(struct fixture *f, size_t from, size_t to) {
 /* Lets both sides work until the condition holds; fails after ten seconds. */
 #define PUMP_UNTIL(f, condition)                                                                   \
     do {                                                                                           \
-        int64_t end_us = monotonic_us() + 10 * 1000000;                                            \
+        int64_t end_us = monotonic_us() + INT64_C(10000000);                                       \
         while (!(condition)) {                                                                     \
             assert_true(monotonic_us() < end_us);                                                  \
             broker_serve(&(f)->broker);                                                            \
@@ -447,7 +449,7 @@ static void test_window_memory(void **state) {
     static uint8_t event[60000];
     window_init(&window, 1000);
     size_t added = 0;
-    while (window_add(&window, event, sizeof event, (void *)added) == 1)
+    while (window_add(&window, event, sizeof event, &tags[added]) == 1)
         added++;
     assert_int_equal(added, WINDOW_BLOCKS * (WINDOW_BLOCK_BYTES / sizeof event));
     size_t dropped = 0;
@@ -460,11 +462,11 @@ static void test_window_memory(void **state) {
         assert_int_equal(window_batch(&window, 2, SIZE_MAX).count, 2);
         assert_int_equal(window_batch(&window, 1000, sizeof event).count, 1);
         window_sent(&window, batch.count);
-        assert_int_equal((size_t)window_tag(&window, 0), dropped);
+        assert_ptr_equal(window_tag(&window, 0), &tags[dropped]);
         window_drop(&window, batch.count);
         dropped += batch.count;
         for (size_t i = 0; i < batch.count; i++)
-            assert_int_equal(window_add(&window, event, sizeof event, (void *)added++), 1);
+            assert_int_equal(window_add(&window, event, sizeof event, &tags[added++]), 1);
         assert_int_equal(window_add(&window, event, sizeof event, NULL), 0);
     }
     window_free(&window);
