@@ -142,8 +142,8 @@ static void add_columns(const struct report *report, json_t *object) {
                                   json_pack("{s:s, s:s*}", "column", column->name, "nearest",
                                             columns_nearest(report->columns, column->name)));
         if (is_unused(column))
-            json_array_append_new(unused, json_pack("{s:s, s:o}", "column", column->name, "records",
-                                                    number(column->records)));
+            json_array_append_new(unused, json_pack("{s:s, s:o}", "column", column->name, "filled",
+                                                    number(column->filled)));
     }
     json_object_set_new(object, "unknown_columns", unknown);
     json_object_set_new(object, "unused_columns", unused);
