@@ -38,7 +38,7 @@ report_status() {
         mapfile -t shown < <(sample)
     fi
     if [ -n "$1" ]; then
-        report_json "$up" "$database" "${shown[@]}"
+        report_json "$database" "${shown[@]}"
     else
         for name in broker gateway postgres demo; do
             printf '%-9s %s\n' "$name" "$(pid_of "$name" || echo 'does not run')"
@@ -50,15 +50,13 @@ report_status() {
     [ -n "$up" ]
 }
 
-# report_json UP DATABASE [CASE CODE LINK]
+# report_json DATABASE [CASE CODE LINK]: what does not run is null.
 report_json() {
-    local up=$1 database=$2 case_no=${3:-} code=${4:-} link=${5:-} gateway='' ingest='' live=''
+    local database='' case_no=${2:-} code=${3:-} link=${4:-} gateway='' ingest='' live=''
     local streams='' sample=null
-    if [ -n "$up" ]; then
-        gateway=http://127.0.0.1:${port[gateway]}
-        ingest=$(endpoint ingest) live=$(endpoint live) streams=$(endpoint streams)
-    else
-        database=''
+    ! running gateway || gateway=http://127.0.0.1:${port[gateway]}
+    if running broker; then
+        ingest=$(endpoint ingest) live=$(endpoint live) streams=$(endpoint streams) database=$1
     fi
     if [ -n "$case_no" ]; then
         sample=$(printf '{"case_no": %s, "code": %s, "link": %s}' "$(json_text "$case_no")" \
