@@ -35,17 +35,35 @@ static json_t *say_date(const struct language *language, const struct tm *tm, in
                            "year", year, "month", month, "day", day, NULL);
 }
 
+static struct tm civil_of(const struct timestamp *time) {
+    return civil(time->us / US + time->offset_minutes * 60);
+}
+
+static const char *say_clock(const struct tm *tm, char text[16]) {
+    strftime(text, 16, "%H:%M", tm);
+    return text;
+}
+
 static json_t *say(const struct language *language, const struct timestamp *time, int64_t now_us) {
-    struct tm tm = civil(time->us / US + time->offset_minutes * 60);
+    struct tm tm = civil_of(time);
     json_t *date = say_date(language, &tm, now_us);
     if (time->date_only || !date)
         return date;
     char clock[16];
-    strftime(clock, sizeof clock, "%H:%M", &tm);
     json_t *text = language_format(language, "date.with_time", "date", json_string_value(date),
-                                   "time", clock, NULL);
+                                   "time", say_clock(&tm, clock), NULL);
     json_decref(date);
     return text;
+}
+
+json_t *moment_stamp(const struct language *language, const char *text, int64_t now_us) {
+    struct timestamp time;
+    char clock[16];
+    if (!parse(text, &time))
+        return json_null();
+    struct tm tm = civil_of(&time);
+    return json_pack("{s:o*, s:s?}", "date", say_date(language, &tm, now_us), "clock",
+                     time.date_only ? NULL : say_clock(&tm, clock));
 }
 
 json_t *moment_time(const struct language *language, const char *text, const char *offset_from,
@@ -88,7 +106,7 @@ json_t *moment_due(const struct language *language, const char *date, int64_t no
     struct timestamp time;
     if (days == INT32_MIN || !parse(date, &time))
         return json_null();
-    struct tm tm = civil(time.us / US + time.offset_minutes * 60);
+    struct tm tm = civil_of(&time);
     json_t *day = say_date(language, &tm, now_us);
     json_t *with_weekday =
         language_format(language, "date.with_weekday", "date", json_string_value(day), "weekday",

@@ -14,6 +14,8 @@ json_t *moment_time(const struct language *language, const char *text, const cha
                     int64_t now_us);
 /* The date alone, as text. */
 json_t *moment_date(const struct language *language, const char *text, int64_t now_us);
+/* {"date", "clock"}, the clock null where only the day is known. */
+json_t *moment_stamp(const struct language *language, const char *text, int64_t now_us);
 /* Of a last day, YYYY-MM-DD: {"date": "截至 3月9日（星期一）", "words": "还有 3 天", "iso",
  * "urgent": true within three days and when past}. json null if it is none. */
 json_t *moment_due(const struct language *language, const char *date, int64_t now_us);

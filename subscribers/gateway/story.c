@@ -93,6 +93,8 @@ static struct rail find_rail(const json_t *view, const struct place *place) {
     }
     if (place->step >= 0)
         rail.at = place->step;
+    else if (place->stops && rail.at < RAIL_STEPS - 1)
+        rail.at++; /* it ends on the way to the step behind the last one reached */
     return rail;
 }
 
@@ -104,7 +106,7 @@ static const char *step_state(const struct rail *rail, const struct place *place
     return step == RAIL_STEPS - 1 ? "done" : "now";
 }
 
-static json_t *tell_rail(const struct teller *teller, const json_t *view,
+static json_t *tell_rail(const struct teller *teller, const json_t *view, const json_t *current,
                          const struct place *place) {
     struct rail rail = find_rail(view, place);
     json_t *steps = json_array();
@@ -120,7 +122,8 @@ static json_t *tell_rail(const struct teller *teller, const json_t *view,
         story_put(step, "state", json_string(state));
         story_put(step, "word", story_words(teller, key));
         story_put(step, "now", json_boolean(i == rail.at));
-        const char *when = i <= rail.at ? story_member(rail.reached[i], "occurred_at") : NULL;
+        const json_t *reached = renamed ? current : i <= rail.at ? rail.reached[i] : NULL;
+        const char *when = story_member(reached, "occurred_at");
         story_put(step, "date", moment_date(teller->language, when, teller->now_us));
         json_array_append_new(steps, step);
     }
@@ -146,6 +149,13 @@ static void tell_now(const struct teller *teller, const json_t *current, json_t 
     story_put(story, "explain", story_stage(teller, teller->state, "explain"));
     const char *step = story_member(current, "step");
     story_put(story, "step", step ? json_string(step) : NULL);
+    json_t *stamp = moment_stamp(teller->language, at, teller->now_us);
+    json_t *began =
+        moment_date(teller->language, story_member(teller->state, "since"), teller->now_us);
+    json_t *date = json_object_get(stamp, "date");
+    story_put(story, "step_date", date && !json_equal(date, began) ? json_incref(date) : NULL);
+    story_put(story, "stamp", stamp);
+    json_decref(began);
 }
 
 static void tell_who(const struct teller *teller, const struct place *place, json_t *story) {
@@ -223,22 +233,25 @@ static void tell_todo(const struct teller *teller, const json_t *view, const jso
 }
 
 /* A decision or an end names the office beside the reason. */
-static void tell_outcome(const struct teller *teller, const json_t *current, json_t *story) {
+static void tell_outcome(const struct teller *teller, const json_t *current,
+                         const struct place *place, json_t *story) {
     json_t *rows = current ? story_details(teller, current) : json_array();
     const char *office = story_member(current, "agency");
     if (!office)
         office = story_member(teller->state, "agency");
-    bool decided = json_object_get(current, "decision") ||
-                   json_is_true(json_object_get(teller->state, "ended"));
+    bool bad = !strcmp(place->tone, "bad");
+    bool decided = bad || json_object_get(current, "decision");
     if (office && decided)
         json_array_insert_new(rows, 0,
                               json_pack("{s:s, s:s}", "label",
                                         language_text(teller->language, "detail.office"), "text",
                                         office));
     story_put(story, "outcome",
-              json_array_size(rows) ? json_pack("{s:o*, s:O}", "title",
-                                                story_words(teller, "case.outcome"), "rows", rows)
-                                    : NULL);
+              json_array_size(rows)
+                  ? json_pack("{s:o*, s:O}", "title",
+                              story_words(teller, decided ? "case.outcome" : "case.explanation"),
+                              "rows", rows)
+                  : NULL);
     json_decref(rows);
 }
 
@@ -288,8 +301,8 @@ json_t *story_of(const json_t *view, const struct language *language, int64_t no
     tell_now(&teller, current, story);
     tell_who(&teller, place, story);
     tell_todo(&teller, view, current, place, story);
-    tell_outcome(&teller, current, story);
-    story_put(story, "rail", tell_rail(&teller, view, place));
+    tell_outcome(&teller, current, place, story);
+    story_put(story, "rail", tell_rail(&teller, view, current, place));
     story_put(story, "nodes", tell_nodes(&teller, view));
     story_put(story, "facts", tell_facts(&teller, current));
     story_put(story, "truncated", json_incref(json_object_get(view, "truncated")));

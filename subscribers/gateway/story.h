@@ -12,7 +12,8 @@ struct language;
 /* view: as view_case gives it. now_us: the wall clock, for what is due. A new reference, NULL
  * without memory. Members (absent ones are null, so that none is taken from an outer context):
  *   tone        moving, yours, paused, good, bad or closed
- *   item, case_no, headline, step, explain, kicker, since {text, iso}
+ *   item, case_no, headline, step, step_date, explain, kicker, since {text, iso}
+ *   stamp {date, clock}
  *   rail [{label, state, word, date, now}]      state: done, now, next or stopped
  *   who {title, name, post, unit, agency, phone, tel, call} or who_unknown
  *   todo {title, notices [notice]}, outcome {rows [{label, text}]}
