@@ -5,6 +5,7 @@
 #include <string.h>
 #include <waybill/publisher.h>
 
+#include "common/timestamp.h"
 #include "proto/problem.h"
 
 /* A record whose event has no receipt yet. Receipts come in the order of the events. */
@@ -20,8 +21,11 @@ struct delivery {
     struct kept *ring;
     size_t first, count, room; /* room is a power of two */
     size_t kept_bytes;
-    bool was_down;
+    bool up, told; /* told: that there is no connection */
 };
+
+/* Whoever starts this by hand should not wonder for long. */
+#define SILENCE_MS 1000
 
 static void forget_first(struct delivery *delivery) {
     struct kept *kept = &delivery->ring[delivery->first];
@@ -44,13 +48,19 @@ static void on_receipt(void *arg, const struct wb_receipt *receipt) {
         forget_first(delivery);
 }
 
+static void tell(struct delivery *delivery, const char *words) {
+    if (delivery->options.quiet)
+        return;
+    progress_clear(delivery->options.progress);
+    fprintf(stderr, "%s: %s\n", delivery->options.endpoint, words);
+}
+
 static void on_session(void *arg, bool up, const char *words) {
     struct delivery *delivery = arg;
-    if (!delivery->options.quiet && (!up || delivery->was_down)) {
-        progress_clear(delivery->options.progress);
-        fprintf(stderr, "%s: %s\n", delivery->options.endpoint, words);
-    }
-    delivery->was_down = !up;
+    if (!up || delivery->told)
+        tell(delivery, words);
+    delivery->up = up;
+    delivery->told = !up;
 }
 
 struct delivery *delivery_open(const struct delivery_options *options, struct wb_error *err) {
@@ -70,6 +80,18 @@ struct delivery *delivery_open(const struct delivery_options *options, struct wb
         return delivery;
     free(delivery);
     return NULL;
+}
+
+int delivery_begin(struct delivery *delivery, struct wb_error *err) {
+    int64_t until_us = monotonic_us() + SILENCE_MS * INT64_C(1000), left_us;
+    while (!delivery->up && !*delivery->options.stop && (left_us = until_us - monotonic_us()) > 0)
+        if (wb_publisher_poll(delivery->publisher, (int)(left_us / 1000) + 1, err))
+            return -1;
+    if (!delivery->up && !delivery->told) {
+        tell(delivery, "no answer yet, waiting for the broker");
+        delivery->told = true;
+    }
+    return 0;
 }
 
 void delivery_close(struct delivery *delivery) {

@@ -30,6 +30,10 @@ struct delivery_counts {
 struct delivery *delivery_open(const struct delivery_options *options, struct wb_error *err);
 void delivery_close(struct delivery *delivery); /* NULL is allowed */
 
+/* Waits a moment for the broker, and tells if it does not answer; it may still come. -1 and err if
+ * it refuses for good. */
+int delivery_begin(struct delivery *delivery, struct wb_error *err);
+
 /* record: as JSON, kept until the receipt comes; NULL: none. -1 and err: with a code of 200 to 299
  * the event is not valid and the next may be sent; else no more can be. */
 int delivery_send(struct delivery *delivery, const wb_event *event, uint64_t line,

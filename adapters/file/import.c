@@ -332,7 +332,7 @@ static int open_delivery(struct import *import, struct wb_error *err) {
         return 0;
     }
     import->delivery = delivery_open(&delivery, err);
-    if (!import->delivery)
+    if (!import->delivery || delivery_begin(import->delivery, err))
         return -1;
     import->sorter = options->replay ? sorter_new(0, err) : NULL;
     return options->replay && !import->sorter ? -1 : 0;
