@@ -1,0 +1,115 @@
+/* bench-load: publishes an office's events as fast as they are acknowledged. */
+#include <argp.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <waybill/publisher.h>
+
+#include "common/timestamp.h"
+#include "tests/bench/office.h"
+
+#define CONNECT_US INT64_C(10000000)
+
+struct load {
+    const char *ingest, *source;
+    uint64_t events;
+    bool scattered_ids, up;
+    uint64_t acknowledged, repeats, refused;
+    uint64_t weighed, bytes; /* some of the events, and what they take: they are much alike */
+};
+
+static const struct argp_option options[] = {
+    {"ingest", 'i', "ENDPOINT", 0, "the broker's ingest endpoint", 0},
+    {"source", 's', "NAME", 0, "in whose name the events come (bench)", 0},
+    {"events", 'n', "N", 0, "how many (1000000)", 0},
+    {"scattered-ids", 'x', NULL, 0, "ids without an order, like digests", 0},
+    {0},
+};
+
+static error_t take_option(int key, char *text, struct argp_state *state) {
+    struct load *load = state->input;
+    char *end = NULL;
+    switch (key) {
+    case 'i':
+        load->ingest = text;
+        return 0;
+    case 's':
+        load->source = text;
+        return 0;
+    case 'n':
+        load->events = strtoull(text, &end, 10);
+        if (*text < '1' || *text > '9' || *end)
+            argp_error(state, "--events '%s': a number from 1 is needed", text);
+        return 0;
+    case 'x':
+        load->scattered_ids = true;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static void on_receipt(void *arg, const struct wb_receipt *receipt) {
+    struct load *load = arg;
+    if (receipt->refusal && load->refused++ == 0)
+        fprintf(stderr, "bench-load: refused: %s: %s\n", receipt->refusal->message,
+                receipt->refusal->detail);
+    load->repeats += receipt->repeat;
+    load->acknowledged += !receipt->refusal;
+}
+
+static void on_session(void *arg, bool up, const char *words) {
+    struct load *load = arg;
+    load->up = up;
+    if (!up)
+        fprintf(stderr, "bench-load: %s\n", words);
+}
+
+static int publish(struct load *load, wb_publisher *publisher, struct wb_error *err) {
+    struct office office;
+    office_init(&office, load->scattered_ids);
+    for (uint64_t i = 0; i < load->events; i++) {
+        const wb_event *event = office_event(&office, i);
+        if (i % 1000 == 0) {
+            load->weighed++;
+            load->bytes += protobuf_c_message_get_packed_size(&event->base);
+        }
+        if (wb_publisher_send(publisher, event, NULL, err))
+            return -1;
+    }
+    return wb_publisher_flush(publisher, -1, err);
+}
+
+static void print(const struct load *load, int64_t took_us) {
+    printf("{\"events\": %" PRIu64 ", \"acknowledged\": %" PRIu64 ", \"repeats\": %" PRIu64
+           ", \"refused\": %" PRIu64 ", \"event_bytes\": %" PRIu64 ", \"seconds\": %.6f}\n",
+           load->events, load->acknowledged, load->repeats, load->refused,
+           load->bytes / (load->weighed ? load->weighed : 1), (double)took_us / 1e6);
+}
+
+int main(int argc, char **argv) {
+    static const struct argp argp = {
+        .options = options,
+        .parser = take_option,
+        .doc = "Publishes made-up events with a full window and prints how long it took, from the "
+               "first event to the last acknowledgement, as one JSON object."};
+    struct load load = {.ingest = "tcp://127.0.0.1:7411", .source = "bench", .events = 1000000};
+    argp_parse(&argp, argc, argv, 0, NULL, &load);
+    struct wb_publisher_options how = {
+        .client = "bench-load", .receipt = on_receipt, .session = on_session, .arg = &load};
+    struct wb_error err = {0};
+    wb_publisher *publisher = wb_publisher_open(load.ingest, load.source, &how, &err);
+    int failed = publisher ? 0 : -1;
+    for (int64_t end_us = monotonic_us() + CONNECT_US;
+         !failed && !load.up && monotonic_us() < end_us;)
+        failed = wb_publisher_poll(publisher, 100, &err);
+    int64_t began_us = monotonic_us();
+    failed = failed || publish(&load, publisher, &err);
+    if (failed)
+        fprintf(stderr, "bench-load: %s: %s\n", err.message, err.detail);
+    else
+        print(&load, monotonic_us() - began_us);
+    wb_publisher_close(publisher);
+    return failed || load.acknowledged != load.events;
+}

@@ -1,0 +1,106 @@
+#include "tests/bench/pace.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/timestamp.h"
+#include "proto/problem.h"
+
+#define FLUSH_MS 20000
+
+/* The tag is where the code of an opened case belongs; afterwards, when the event was sent. */
+static void on_receipt(void *arg, const struct wb_receipt *receipt) {
+    struct pace *pace = arg;
+    const _Atomic int64_t *sent_us = receipt->tag;
+    if (receipt->refusal) {
+        pace->refused++;
+        pace->err = *receipt->refusal;
+    } else if (!pace->running) {
+        snprintf(receipt->tag, PACE_CODE, "%s", receipt->code);
+    } else {
+        spread_add(&pace->acknowledge, monotonic_us() - *sent_us);
+    }
+}
+
+static int open_cases(struct pace *pace, struct wb_error *err) {
+    for (size_t i = 0; i < pace->cases; i++) {
+        const wb_event *event = office_opening(&pace->office, i);
+        if (wb_publisher_send(pace->publisher, event, pace->codes[i], err))
+            return -1;
+    }
+    if (wb_publisher_flush(pace->publisher, FLUSH_MS, err))
+        return -1;
+    if (pace->refused == 0)
+        return 0;
+    *err = pace->err;
+    return -1;
+}
+
+int pace_open(struct pace *pace, struct wb_error *err) {
+    struct wb_publisher_options options = {
+        .client = "bench-follow", .want_codes = true, .receipt = on_receipt, .arg = pace};
+    office_init(&pace->office, false);
+    pace->codes = calloc(pace->cases, sizeof *pace->codes);
+    pace->sent_us = calloc(pace->events, sizeof *pace->sent_us);
+    if (!pace->codes || !pace->sent_us || !spread_init(&pace->acknowledge, pace->events))
+        return problem(err, WB_E_SYSTEM, "out of memory");
+    pace->publisher = wb_publisher_open(pace->ingest, "bench", &options, err);
+    return pace->publisher ? open_cases(pace, err) : -1;
+}
+
+/* Handles receipts until the event is due. */
+static int wait_until(struct pace *pace, int64_t due_us) {
+    for (int64_t now_us; (now_us = monotonic_us()) < due_us;)
+        if (wb_publisher_poll(pace->publisher, (int)((due_us - now_us + 999) / 1000), &pace->err))
+            return -1;
+    return 0;
+}
+
+static int send_one(struct pace *pace, uint64_t number, int64_t due_us) {
+    char step[sizeof PACE_MARK + PACE_DIGITS + 12];
+    snprintf(step, sizeof step, PACE_MARK "%0*" PRIu64, PACE_DIGITS, number);
+    const wb_event *event = office_step(&pace->office, number % pace->cases, number, step);
+    int64_t now_us = monotonic_us();
+    if (now_us - due_us > pace->late_us_max)
+        pace->late_us_max = now_us - due_us;
+    pace->sent_us[number] = now_us;
+    return wb_publisher_send(pace->publisher, event, &pace->sent_us[number], &pace->err);
+}
+
+static void *run(void *arg) {
+    struct pace *pace = arg;
+    int64_t began_us = monotonic_us();
+    for (uint64_t i = 0; i < pace->events && !pace->failed; i++) {
+        int64_t due_us = began_us + (int64_t)(i * 1000000 / pace->rate);
+        pace->failed = wait_until(pace, due_us) || send_one(pace, i, due_us);
+    }
+    if (!pace->failed)
+        pace->failed = wb_publisher_flush(pace->publisher, FLUSH_MS, &pace->err);
+    return NULL;
+}
+
+int pace_start(struct pace *pace, struct wb_error *err) {
+    pace->running = true;
+    int error = pthread_create(&pace->thread, NULL, run, pace);
+    if (error == 0)
+        return 0;
+    pace->running = false;
+    return problem(err, WB_E_SYSTEM, "pthread_create: error %d", error);
+}
+
+int pace_end(struct pace *pace, struct wb_error *err) {
+    pthread_join(pace->thread, NULL);
+    if (!pace->failed && pace->refused == 0)
+        return 0;
+    *err = pace->err;
+    return -1;
+}
+
+void pace_free(struct pace *pace) {
+    wb_publisher_close(pace->publisher);
+    spread_free(&pace->acknowledge);
+    free(pace->codes);
+    free(pace->sent_us);
+}
