@@ -1,0 +1,228 @@
+// The case page in a browser: what it shows, and how it keeps up while events arrive.
+import assert from 'node:assert/strict';
+import {after, before, describe, test} from 'node:test';
+import {artefacts, desk, launch, offsets, open, phone, picture, until} from './page.mjs';
+import {Stack} from './stack.mjs';
+
+let stack;
+let browser;
+let number = 0;
+
+const wang = {
+    name: '王芳', post: '首席代表', unit: '建设工程许可科', phone: '0519-0000-1234',
+};
+
+// An event at a minute of its own.
+function event(caseNo, stage, fields = {}) {
+    number += 1;
+    return {
+        case_no: caseNo, event_id: `browser-${number}`, stage: `STAGE_${stage}`,
+        occurred_at_us: String(1767225600000000 + number * 60_000_000),
+        agency: '市住房和城乡建设局', item_name: '建筑工程施工许可', ...fields,
+    };
+}
+
+// A case in the middle of its course: its link.
+async function begin(caseNo) {
+    const code = await stack.publish(
+        event(caseNo, 'RECEIVED', {step: '窗口收件', handler: wang}),
+        event(caseNo, 'ACCEPTED', {step: '受理审批', handler: wang}),
+        event(caseNo, 'UNDER_REVIEW', {
+            step: '现场勘验', handler: wang,
+            notices: [{kind: 'NOTICE_KIND_VISIT', title: '现场勘验', due_date: '2026-02-03',
+                text: '请在现场等候，带好 <施工图> & 身份证。'}],
+        }));
+    return `${stack.gateway}/c/${encodeURIComponent(caseNo)}/${code}`;
+}
+
+function descending(list) {
+    return list.every((value, index) => index === 0 || list[index - 1] > value);
+}
+
+before(async () => {
+    stack = await Stack.start(artefacts);
+    browser = await launch();
+});
+
+after(async () => {
+    await browser?.close();
+    await stack?.close();
+});
+
+describe('a case page', () => {
+    test('says where the case stands, who has it and what to do', async () => {
+        const page = await open(browser);
+        await page.goto(await begin('苏D-2026-001'));
+        const text = (id) => page.getByTestId(id).first().innerText();
+        assert.match(await text('headline'), /审查/);
+        assert.match(await text('who'), /王芳/);
+        assert.match(await text('who'), /建设工程许可科/);
+        assert.match(await text('case-no'), /苏D-2026-001/);
+        // A text is a text, whatever it holds.
+        assert.match(await text('todo'), /请在现场等候，带好 <施工图> & 身份证。/);
+        assert.equal(await page.getByTestId('phone').first().getAttribute('href'),
+            'tel:051900001234');
+        const shown = await offsets(page);
+        assert.equal(shown.length, 3);
+        assert.ok(descending(shown), `newest first: ${shown}`);
+        assert.equal(await page.locator('html').getAttribute('lang'), 'zh-Hans');
+        assert.deepEqual(page.record.failures, []);
+    });
+
+    test('asks nobody but the gateway', async () => {
+        const page = await open(browser);
+        await page.goto(await begin('HOSTS-1'));
+        await stack.publish(event('HOSTS-1', 'GRANTED'));
+        await until(async () => (await offsets(page)).length === 4, 'the event');
+        assert.deepEqual([...page.record.hosts], [new URL(stack.gateway).host]);
+    });
+
+    test('shows events as they arrive, without being loaded again', async () => {
+        const page = await open(browser);
+        await page.goto(await begin('LIVE-1'));
+        await page.evaluate(() => { window.same = true; });
+        for (const stage of ['EXTENDED', 'UNDER_REVIEW', 'GRANTED']) {
+            const before = (await offsets(page)).length;
+            await stack.publish(event('LIVE-1', stage, {step: `步骤 ${stage}`, handler: wang}));
+            await until(async () => (await offsets(page)).length === before + 1, stage);
+        }
+        await until(async () => /准予/.test(await page.getByTestId('headline').innerText()),
+            'the headline');
+        assert.equal(await page.evaluate(() => window.same), true);
+        assert.equal(page.record.loads, 1);
+        assert.deepEqual(page.record.failures, []);
+    });
+
+    test('misses nothing and shows nothing twice while the gateway is restarted', async () => {
+        const page = await open(browser);
+        await page.goto(await begin('RESTART-1'));
+        await page.evaluate(() => { window.same = true; });
+        const first = await offsets(page);
+        let sent = 0;
+        const send = (count) => {
+            sent += count;
+            return stack.publish(...Array.from({length: count}, () =>
+                event('RESTART-1', 'UNDER_REVIEW', {step: '复核', handler: wang})));
+        };
+        await send(2);
+        await stack.send({do: 'stop_gateway'});
+        await send(5);
+        await stack.send({do: 'start_gateway'});
+        await send(2);
+        await stack.send({do: 'restart_gateway'});
+        await send(1);
+        await until(async () => (await offsets(page)).length >= first.length + sent,
+            'all events', 45000);
+        await send(1);
+        await until(async () => (await offsets(page)).length >= first.length + sent, 'the last');
+        const shown = await offsets(page);
+        assert.equal(shown.length, first.length + sent);
+        assert.equal(new Set(shown).size, shown.length, `one of ${shown} is there twice`);
+        assert.ok(descending(shown), `newest first: ${shown}`);
+        const fresh = await open(browser);
+        await fresh.goto(page.url());
+        assert.deepEqual(await offsets(fresh), shown);
+        assert.equal(await page.evaluate(() => window.same), true);
+        assert.equal(page.record.loads, 1);
+    });
+
+    test('keeps up with many events in one moment', async () => {
+        const page = await open(browser);
+        await page.goto(await begin('MANY-1'));
+        for (let batch = 0; batch < 10; batch++) {
+            await stack.publish(...Array.from({length: 10}, () => event('MANY-1', 'UNDER_REVIEW')));
+        }
+        await until(async () => (await offsets(page)).length === 103, 'all of them');
+        assert.ok(descending(await offsets(page)));
+    });
+
+    test('keeps what was corrected readable', async () => {
+        const page = await open(browser);
+        await page.goto(await begin('MEND-1'));
+        const wrong = event('MEND-1', 'REFUSED');
+        await stack.publish(wrong);
+        await until(async () => /不予许可/.test(await page.getByTestId('headline').innerText()),
+            'the refusal');
+        await stack.publish(event('MEND-1', 'GRANTED', {
+            kind: 'KIND_CORRECTION', replaces: wrong.event_id,
+        }));
+        await until(async () => /准予/.test(await page.getByTestId('headline').innerText()),
+            'the correction');
+        const fallen = page.locator('[data-testid=node][data-standing=fallen]');
+        assert.equal(await fallen.count(), 1);
+        assert.match(await fallen.innerText(), /不予许可/);
+    });
+
+    test('is readable without JavaScript', async () => {
+        const page = await open(browser, {javaScriptEnabled: false});
+        await page.goto(await begin('PLAIN-1'));
+        assert.match(await page.getByTestId('headline').innerText(), /审查/);
+        assert.equal(await page.getByTestId('node').count(), 3);
+        await stack.publish(event('PLAIN-1', 'GRANTED'));
+        await page.reload();
+        assert.match(await page.getByTestId('headline').innerText(), /准予/);
+        await picture(page, 'case-without-javascript');
+    });
+
+    test('speaks English to those who prefer it or switch', async () => {
+        const link = await begin('ENGLISH-1');
+        const preferring = await open(browser, {locale: 'en-GB'});
+        await preferring.goto(link);
+        assert.equal(await preferring.locator('html').getAttribute('lang'), 'en');
+        assert.match(await preferring.getByTestId('headline').innerText(), /review/i);
+        const switching = await open(browser);
+        await switching.goto(link);
+        await switching.getByTestId('language-en').click();
+        await until(async () => await switching.locator('html').getAttribute('lang') === 'en',
+            'English');
+        assert.match(await switching.getByTestId('headline').innerText(), /review/i);
+        await stack.publish(event('ENGLISH-1', 'GRANTED'));
+        await until(async () => (await offsets(switching)).length === 4, 'the event');
+        assert.doesNotMatch(await switching.getByTestId('headline').innerText(), /[一-鿿]/);
+    });
+
+    for (const [name, viewport] of [['phone', phone], ['desk', desk]]) {
+        for (const [scheme, locale] of [['light', 'zh-CN'], ['dark', 'en-GB']]) {
+            test(`fits ${name}, ${scheme}, ${locale}`, async () => {
+                const page = await open(browser, {viewport, colorScheme: scheme, locale});
+                await page.goto(await begin(`FIT-${name}-${scheme}`));
+                await until(() => page.getByTestId('live').isVisible(), 'the live mark');
+                const wide = await page.evaluate(() =>
+                    document.documentElement.scrollWidth - window.innerWidth);
+                assert.ok(wide <= 0, `${wide} pixels too wide`);
+                const headline = await page.getByTestId('headline').boundingBox();
+                assert.ok(headline.y + headline.height < viewport.height,
+                    'where it stands is seen without scrolling');
+                await picture(page, `case-${name}-${scheme}`);
+            });
+        }
+    }
+});
+
+describe('who has no case', () => {
+    test('finds it by number and code', async () => {
+        const link = await begin('FIND-1');
+        const page = await open(browser);
+        await page.goto(stack.gateway);
+        await picture(page, 'find');
+        await page.getByTestId('find-case').fill('FIND-1');
+        await page.getByTestId('find-code').fill(link.split('/').at(-1));
+        await page.getByTestId('find-submit').click();
+        await until(async () => await page.getByTestId('headline').count() === 1, 'the case');
+        assert.match(await page.getByTestId('case-no').innerText(), /FIND-1/);
+    });
+
+    test('learns nothing from a wrong code', async () => {
+        const link = await begin('GUESS-1');
+        const other = (await begin('GUESS-2')).split('/').at(-1);
+        const words = [];
+        for (const path of [`/c/GUESS-1/${other}`, `/c/GUESS-9/${link.split('/').at(-1)}`]) {
+            const page = await open(browser);
+            const answer = await page.goto(stack.gateway + path);
+            assert.equal(answer.status(), 404);
+            words.push((await page.locator('body').innerText()).replaceAll(/GUESS-\d/g, ''));
+            await picture(page, 'missing');
+        }
+        assert.equal(words[0], words[1]);
+    });
+});
