@@ -112,9 +112,17 @@ static void json_character(struct buffer *out, unsigned char c) {
         buffer_printf(out, "\\u%04x", c);
 }
 
+/* Wherever else the text has faults. */
+static bool is_utf8(const char *text, size_t bytes) {
+    const unsigned char *all = (const unsigned char *)text;
+    size_t i = 0, character = 1;
+    for (; i < bytes && character > 0; i += character)
+        character = all[i] < 0x80 ? 1 : character_bytes(all + i, bytes - i);
+    return character > 0;
+}
+
 void text_json(struct buffer *out, const char *text, size_t bytes) {
-    size_t at, length;
-    if (text_check(text, bytes, &at, &length) == TEXT_NOT_UTF8) {
+    if (!is_utf8(text, bytes)) {
         json_bytes(out, text, bytes);
         return;
     }

@@ -333,6 +333,13 @@ static void test_record_as_json(void **state) {
     record_json(record, &out);
     assert_string_equal(buffer_string(&out), "{\"a\": \"x\\\"y\\n\\u0001\", "
                                              "\"b\": {\"bytes\": \"c3a9ff\"}, \"办\": \"理\"}");
+    /* A NUL, and C1 controls, before bytes that are no text. */
+    buffer_clear(&out);
+    text_json(&out, "a\0\xff", 3);
+    text_json(&out, "\xc2\x80\xff", 3);
+    text_json(&out, "\0", 1);
+    assert_string_equal(buffer_string(&out),
+                        "{\"bytes\": \"6100ff\"}{\"bytes\": \"c280ff\"}\"\\u0000\"");
     buffer_free(&out);
 }
 
