@@ -194,7 +194,9 @@ static int compile_next(struct compiler *compiler) {
     }
     const char *close = find_pair(open + 2, compiler->end, "}}");
     if (!close)
-        return fault(compiler, "a tag does not end:", "{{");
+        return add_text(compiler, compiler->at, open)
+                   ? -1
+                   : fault(compiler, "a tag does not end:", "{{");
     const char *from = open, *to = close + 2;
     if (strchr("#^/>!", open[2]))
         widen(start, compiler->end, &from, &to);
