@@ -18,6 +18,9 @@
 #include "proto/problem.h"
 #include "proto/validate.h"
 
+#define KEEP_ALIVE_RECORDS 4096
+#define KEEP_ALIVE_MS      200 /* while a pipe gives nothing */
+
 struct import {
     const struct import_options *options;
     struct columns *columns;
@@ -121,12 +124,19 @@ static int pass_on(struct import *import, const struct record *record, const wb_
     return result;
 }
 
+/* The broker ends a session that is silent for long; acknowledgements are handled here too. */
+static int keep_alive(struct import *import) {
+    return import->delivery ? delivery_wait(import->delivery, 0, &import->failed) : 0;
+}
+
 static int on_record(void *arg, struct record *record, const struct wb_error *fault) {
     struct import *import = arg;
     struct wb_error why = {0};
     wb_event *event = NULL;
     int result = 0;
     import->report.read++;
+    if (import->report.read % KEEP_ALIVE_RECORDS == 0 && keep_alive(import))
+        return -1;
     progress_tick(&import->progress, input_done(import->input), input_size(import->input),
                   import->report.read);
     if (fault) {
@@ -151,6 +161,11 @@ static int on_record(void *arg, struct record *record, const struct wb_error *fa
 static int read_all(struct import *import) {
     static char chunk[INPUT_CHUNK];
     while (!stopped(import)) {
+        if (!input_ready(import->input, KEEP_ALIVE_MS)) {
+            if (keep_alive(import))
+                return -1;
+            continue;
+        }
         ssize_t bytes = input_read(import->input, chunk, sizeof(chunk), &import->failed);
         if (bytes < 0 && import->failed.code == WB_OK)
             continue;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -83,6 +84,10 @@ uint64_t input_size(const struct input *input) {
     return input->size;
 }
 
+static size_t left(const struct input *input) {
+    return input->raw_bytes - input->raw_at;
+}
+
 /* More of the file behind what is left of it: 1, 0 at its end, -1 and err. */
 static int fill(struct input *input, struct wb_error *err) {
     if (input->raw_at > 0) {
@@ -103,8 +108,11 @@ static int fill(struct input *input, struct wb_error *err) {
     return got > 0;
 }
 
-static size_t left(const struct input *input) {
-    return input->raw_bytes - input->raw_at;
+bool input_ready(const struct input *input, int ms) {
+    struct pollfd poll_fd = {.fd = input->fd, .events = POLLIN};
+    if (input->size > 0 || input->ended || left(input) > 0)
+        return true;
+    return poll(&poll_fd, 1, ms) > 0;
 }
 
 /* A pipe may give the first byte alone. */
