@@ -87,6 +87,28 @@ static void refuse(struct scripted_broker *b, int code) {
     forget_session(b);
 }
 
+static void welcome(struct scripted_broker *b, uint64_t session, const char *public_url) {
+    Waybill__V1__Limits limits = WAYBILL__V1__LIMITS__INIT;
+    limits.window_events = b->window_events;
+    limits.batch_events = b->batch_events;
+    limits.event_bytes = LIMIT_EVENT_BYTES;
+    limits.message_bytes = LIMIT_MESSAGE_BYTES;
+    limits.ping_interval_ms = b->ping_ms;
+    Waybill__V1__Welcome body = WAYBILL__V1__WELCOME__INIT;
+    body.version = PROTOCOL_VERSION;
+    body.session = session;
+    body.limits = &limits;
+    body.public_url = (char *)public_url;
+    body.server = (char *)"scripted";
+    broker_message message = WAYBILL__V1__BROKER_MESSAGE__INIT;
+    message.body_case = WAYBILL__V1__BROKER_MESSAGE__BODY_WELCOME;
+    message.welcome = &body;
+    struct buffer out;
+    buffer_init(&out, 0);
+    frame_put_broker(&out, &message);
+    say_buffer(b, &out);
+}
+
 static void on_hello(struct scripted_broker *b, const Waybill__V1__Hello *hello) {
     if (b->hellos < sizeof b->hello_us / sizeof *b->hello_us)
         b->hello_us[b->hellos] = monotonic_us();
@@ -96,25 +118,9 @@ static void on_hello(struct scripted_broker *b, const Waybill__V1__Hello *hello)
         refuse(b, b->refuse_hello);
         return;
     }
-    Waybill__V1__Limits limits = WAYBILL__V1__LIMITS__INIT;
-    limits.window_events = b->window_events;
-    limits.batch_events = b->batch_events;
-    limits.event_bytes = LIMIT_EVENT_BYTES;
-    limits.message_bytes = LIMIT_MESSAGE_BYTES;
-    limits.ping_interval_ms = b->ping_ms;
-    Waybill__V1__Welcome welcome = WAYBILL__V1__WELCOME__INIT;
-    welcome.version = PROTOCOL_VERSION;
-    welcome.session = hello->session;
-    welcome.limits = &limits;
-    welcome.public_url = (char *)b->public_url;
-    welcome.server = (char *)"scripted";
-    broker_message message = WAYBILL__V1__BROKER_MESSAGE__INIT;
-    message.body_case = WAYBILL__V1__BROKER_MESSAGE__BODY_WELCOME;
-    message.welcome = &welcome;
-    struct buffer out;
-    buffer_init(&out, 0);
-    frame_put_broker(&out, &message);
-    say_buffer(b, &out);
+    if (b->stale_welcome)
+        welcome(b, hello->session + 1, "http://stale");
+    welcome(b, hello->session, b->public_url);
     b->open = true;
     b->next_batch = 1;
 }
@@ -242,6 +248,7 @@ static void on_publish(struct scripted_broker *b, const struct frame_publish *pu
         refuse(b, b->open ? WB_E_OUT_OF_SEQUENCE : WB_E_NO_SESSION);
         return;
     }
+    require(publish->count > 0, "a batch without events");
     b->unacknowledged += publish->count;
     if (b->unacknowledged > b->most_unacknowledged)
         b->most_unacknowledged = b->unacknowledged;

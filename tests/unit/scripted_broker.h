@@ -38,6 +38,7 @@ struct scripted_broker {
     bool hold;              /* commits; Acknowledgements wait for broker_release() */
     int refuse_hello;       /* an error code instead of Welcome */
     const char *refuse_id;  /* this event is refused */
+    bool stale_welcome;     /* one of another session comes before the right one */
     int short_ack;          /* so many Acknowledgements lack their last receipt */
     uint32_t fault_percent; /* of random faults with each Publish */
     uint64_t random;        /* the state of their generator */

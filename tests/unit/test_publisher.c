@@ -151,6 +151,7 @@ static void test_receipts_come_in_order(void **state) {
 static void test_link(void **state) {
     struct fixture *f = *state;
     char link[128];
+    f->broker.stale_welcome = true;
     open_publisher(f);
     assert_int_equal(wb_publisher_link(f->publisher, "A-1", "CODE", link, sizeof link), -1);
     PUMP_UNTIL(f, f->ups == 1);
@@ -293,6 +294,19 @@ static void test_window(void **state) {
     assert_int_equal(f->broker.largest_batch, 4);
 }
 
+static void test_window_smaller_than_a_batch(void **state) {
+    struct fixture *f = *state;
+    f->broker.window_events = 3;
+    f->broker.hold = true;
+    open_publisher(f);
+    send_events(f, 0, 20);
+    PUMP_UNTIL(f, f->broker.unacknowledged == 3);
+    broker_release(&f->broker);
+    pump_all(f);
+    check_log(f, 20);
+    assert_int_equal(f->broker.most_unacknowledged, 3);
+}
+
 static void test_full_window_stops(void **state) {
     struct fixture *f = *state;
     f->options.window_events = 8;
@@ -349,6 +363,15 @@ static void test_refused_for_now(void **state) {
     f->broker.refuse_hello = 0;
     pump_all(f);
     check_log(f, 5);
+
+    f->broker.open = false; /* after success the delays begin anew, and the first has none */
+    f->broker.refuse_hello = WB_E_NOT_READY;
+    f->broker.hellos = 0;
+    int64_t begin_us = monotonic_us();
+    send_events(f, 5, 6);
+    PUMP_UNTIL(f, f->broker.hellos == 2);
+    assert_in_range(at_us[0] - begin_us, 0, 90000);
+    assert_in_range(at_us[1] - at_us[0], 200000, 290000);
 }
 
 static void test_short_acknowledgement(void **state) {
@@ -485,6 +508,7 @@ int main(void) {
         WITH_BROKER(test_silence),
         WITH_BROKER(test_idle_session_is_kept),
         WITH_BROKER(test_window),
+        WITH_BROKER(test_window_smaller_than_a_batch),
         WITH_BROKER(test_full_window_stops),
         WITH_BROKER(test_flush_gives_up),
         WITH_BROKER(test_refused_for_good),
