@@ -119,11 +119,13 @@ static int start_sample(struct play *p, struct wb_error *err) {
         COURSE_SERIAL_SAMPLE + (unsigned)(p->world % 36) * COURSE_SERIALS + p->sample_number++;
     course_init(p->sample, p->world, &plot_sample, district_sample, serial,
                 hours_at(today - SAMPLE_DAYS, SAMPLE_SECOND), "");
-    p->sample->due_day = today;
     p->sample_told = false;
-    while (p->sample->next < PLOT_SAMPLE_BEHIND)
+    while (p->sample->next < PLOT_SAMPLE_BEHIND) {
+        if (p->sample->next == PLOT_SAMPLE_BEHIND - 1)
+            p->sample->due_day = today; /* the appointment that is still to come */
         if (publish(p, p->sample, err))
             return -1;
+    }
     return 0;
 }
 

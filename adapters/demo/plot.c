@@ -62,12 +62,13 @@ enum key {
 };
 
 static const struct plot_step steps[] = {
-    [SUBMIT] = {.stage = WB_STAGE(SUBMITTED),
-                .name = "网上申报",
-                .role = ROLE_NOBODY,
-                .notices = {{INFORMATION, "申请已提交",
-                             "您的“{item}”申请已发送至{agency}，工作时间内一般在一个工作日内收件。",
-                             0}}},
+    [SUBMIT] =
+        {.stage = WB_STAGE(SUBMITTED),
+         .name = "网上申报",
+         .role = ROLE_NOBODY,
+         .notices = {{INFORMATION, "申请已提交",
+                      "您的申请（{item}）已发送至{agency}，工作时间内一般在一个工作日内收件。",
+                      0}}},
     [RECEIVE] = {.stage = WB_STAGE(RECEIVED),
                  .name = "窗口收件",
                  .role = ROLE_COUNTER,
@@ -93,7 +94,7 @@ static const struct plot_step steps[] = {
                       .role = ROLE_COUNTER,
                       .hours = 5,
                       .summary = "申请事项依法不需要取得行政许可，不予办理，不影响您开展该项活动。",
-                      .reason = "规模在法定起点以下，不属于“{item}”的范围。"},
+                      .reason = "规模在法定起点以下，不属于本事项（{item}）的范围。"},
     [NOT_ACCEPT] = {.stage = WB_STAGE(NOT_ACCEPTED),
                     .name = "不予受理",
                     .role = ROLE_COUNTER,
