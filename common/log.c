@@ -26,6 +26,13 @@ int log_level_parse(const char *name) {
     return -1;
 }
 
+static char *put_hex(char *out, unsigned char byte) {
+    static const char digits[] = "0123456789abcdef";
+    *out++ = '\\', *out++ = 'x';
+    *out++ = digits[byte >> 4], *out++ = digits[byte & 15];
+    return out;
+}
+
 /* Replaces control characters, also those of U+0080 to U+009F, which some terminals obey. */
 static size_t escape(char *out, const char *words) {
     char *at = out;
@@ -33,9 +40,9 @@ static size_t escape(char *out, const char *words) {
         if (*c == '\n') {
             *at++ = '\\', *at++ = 'n';
         } else if (*c < 0x20 || *c == 0x7f) {
-            at += sprintf(at, "\\x%02x", *c);
+            at = put_hex(at, *c);
         } else if (*c == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f) {
-            at += sprintf(at, "\\x%02x", *++c);
+            at = put_hex(at, *++c);
         } else {
             *at++ = (char)*c;
         }

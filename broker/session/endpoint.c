@@ -33,6 +33,8 @@ struct endpoint {
     struct buffer out;  /* for the one that is being sent */
     size_t count;
     bool any_doomed;
+    bool reading;
+    int64_t ticked_us;
     struct session *buckets[BUCKETS];
 };
 
@@ -91,6 +93,10 @@ enum endpoint_sent session_send(struct session *s, const void *data, size_t byte
     enum endpoint_sent sent = send_to(s->endpoint, s->peer, s->peer_bytes, data, bytes);
     if (sent == SENT_GONE)
         doom(s, "the peer left");
+    if (sent == SENT_NOT_NOW && !s->blocked_us)
+        s->blocked_us = monotonic_us();
+    else if (sent == SENT)
+        s->blocked_us = 0;
     return sent;
 }
 
@@ -173,6 +179,13 @@ static int welcome(struct endpoint *e, struct session *s, struct wb_error *err) 
     return 0;
 }
 
+/* Those that libzmq makes: five bytes, the first of them 0. With an id of its own choice a client
+ * would be taken for its predecessor after it lost its connection, and get the rest of what that one
+ * was being sent. */
+static bool made_by_libzmq(const uint8_t *peer, size_t bytes) {
+    return bytes == 5 && peer[0] == 0;
+}
+
 static int check_hello(const struct endpoint *e, const Waybill__V1__Hello *hello,
                        struct wb_error *err) {
     if (hello->version != PROTOCOL_VERSION)
@@ -198,7 +211,10 @@ static void on_hello(struct endpoint *e, const uint8_t *peer, size_t peer_bytes,
     struct session *s = find(e, peer, peer_bytes);
     if (s)
         close_session(s, "opened anew");
-    if (check_hello(e, hello, &err) != 0) {
+    int status = made_by_libzmq(peer, peer_bytes)
+                     ? check_hello(e, hello, &err)
+                     : problem(&err, WB_E_MALFORMED, "the client set ZMQ_ROUTING_ID: leave it unset");
+    if (status != 0) {
         refuse_peer(e, peer, peer_bytes, &err);
         return;
     }
@@ -300,25 +316,41 @@ static bool receive(struct endpoint *e) {
 
 static void on_readable(void *arg) {
     struct endpoint *e = arg;
-    for (int i = 0; i < QUOTA && receive(e); i++)
+    for (int i = 0; i < QUOTA && e->reading && receive(e); i++)
         ;
     close_doomed(e);
 }
 
-static void on_tick(uv_timer_t *timer) {
-    struct endpoint *e = timer->data;
-    int64_t latest = monotonic_us() - SILENT_PINGS * e->options.ping_interval_ms * 1000;
+static void heard_all(struct endpoint *e) {
+    int64_t now = monotonic_us();
     for (size_t i = 0; i < BUCKETS; i++)
         for (struct session *s = e->buckets[i]; s; s = s->next)
+            s->heard_us = now;
+}
+
+/* Nobody is silent while it is the broker that does not listen: after a pause of the process, or of
+ * reading, everybody gets the whole time again. */
+static void on_tick(uv_timer_t *timer) {
+    struct endpoint *e = timer->data;
+    int64_t now = monotonic_us();
+    int64_t latest = now - SILENT_PINGS * e->options.ping_interval_ms * 1000;
+    if (now - e->ticked_us > 2 * TICK_MS * 1000 || !e->reading)
+        heard_all(e);
+    e->ticked_us = now;
+    for (size_t i = 0; i < BUCKETS; i++)
+        for (struct session *s = e->buckets[i]; s; s = s->next) {
             if (s->heard_us < latest)
                 doom(s, "silent");
+            else if (s->blocked_us && s->blocked_us < latest)
+                doom(s, "does not read");
+        }
     close_doomed(e);
 }
 
 struct endpoint *endpoint_new(uv_loop_t *loop, void *context,
                               const struct endpoint_options *options, const struct role *role,
                               struct wb_error *err) {
-    const int socket_options[] = {ZMQ_ROUTER_MANDATORY, 1, ZMQ_ROUTER_HANDOVER, 1, ZMQ_LINGER,
+    const int socket_options[] = {ZMQ_ROUTER_MANDATORY, 1, ZMQ_LINGER,
                                   LINGER_MS, ZMQ_SNDHWM, options->send_messages_max, ZMQ_RCVHWM,
                                   RECEIVE_MAX, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS, ZMQ_BACKLOG, 1024,
                                   /* What is a little too large is refused in words; what is larger
@@ -344,6 +376,8 @@ struct endpoint *endpoint_new(uv_loop_t *loop, void *context,
         free(e);
         return NULL;
     }
+    e->reading = true;
+    e->ticked_us = monotonic_us();
     uv_timer_init(loop, &e->tick);
     e->tick.data = e;
     uv_timer_start(&e->tick, on_tick, TICK_MS, TICK_MS);
@@ -358,8 +392,10 @@ void endpoint_close(struct endpoint *e) {
     if (!e)
         return;
     for (size_t i = 0; i < BUCKETS; i++)
-        while (e->buckets[i])
-            close_session(e->buckets[i], "the broker stops");
+        for (struct session *s = e->buckets[i], *next; s; s = next) {
+            next = s->next;
+            close_session(s, "the broker stops");
+        }
     zsock_close(e->zsock);
     arena_free(&e->arena);
     buffer_free(&e->out);
@@ -375,5 +411,8 @@ size_t endpoint_sessions(const struct endpoint *e) {
 }
 
 void endpoint_read(struct endpoint *e, bool on) {
+    if (on && !e->reading)
+        heard_all(e);
+    e->reading = on;
     zsock_read(e->zsock, on);
 }

@@ -42,8 +42,10 @@ static void release(struct inquiry *inquiry) {
 void inquirer_free(struct inquirer *inquirer) {
     if (!inquirer)
         return;
-    while (inquirer->open)
-        release(inquirer->open);
+    for (struct inquiry *inquiry = inquirer->open, *next; inquiry; inquiry = next) {
+        next = inquiry->next;
+        free(inquiry);
+    }
     free(inquirer);
 }
 

@@ -51,7 +51,7 @@ static json_t *optional(const json_t *object, const char *name) {
 static json_t *url_host(const char *url) {
     const char *host = strstr(url, "://") + 3;
     size_t length = strcspn(host, "/?#");
-    for (const char *at = host; (at = memchr(host, '@', length));) {
+    for (const char *at; (at = memchr(host, '@', length));) {
         length -= (size_t)(at + 1 - host);
         host = at + 1;
     }

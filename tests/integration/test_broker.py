@@ -175,8 +175,8 @@ class TestPublishing:
             names.add(message.WhichOneof("body"))
             if message.WhichOneof("body") == "refusal":
                 assert message.refusal.name in ("WINDOW_EXCEEDED", "NO_SESSION")
-        # Whether the window was overrun depends on how fast the commits were; what must not happen is
-        # an answer of another kind, or a broker that has gone.
+        # Whether the window was overrun depends on how fast the commits were; what must not happen
+        # is an answer of another kind, or a broker that has gone.
         assert names <= {"refusal", "acknowledgement"}
         session.open()
         assert session.publish(event())[0].offset > 0

@@ -154,7 +154,7 @@ class TestConformance:
         assert {path.stem for path in documents()} == RIGHT | WRONG.keys()
         assert not RIGHT & WRONG.keys()
 
-    @pytest.mark.parametrize("path", documents(), ids=lambda path: path.stem)
+    @pytest.mark.parametrize("path", documents(), ids=lambda path: getattr(path, "stem", "none"))
     def test_document(self, cli, mapping, path):
         done = cli.run(NAME, "--dry-run", "--json", "--mapping", mapping, path, status=None)
         said = json.loads(done.stdout)

@@ -29,7 +29,7 @@ class Log:
         return ["--source", source, "--mapping", MAPPINGS / self.mapping, "--json", self.path]
 
     def read(self):
-        """(case, step, microseconds, zone's minutes, handler), of each event in the file's order."""
+        """(case, step, microseconds, zone's minutes, handler) of each event in the file."""
         if not self.expected:
             for trace, event in xes.events(self.path):
                 handler = event.get("org:resource", "")
@@ -41,7 +41,7 @@ class Log:
 
 def known(path, count):
     bpi = "BPIC" in path.name
-    return Log(path, count, *(("bpic15.yaml", "BP-", "activityNameEN", "staff_no") if bpi else
+    return Log(path, count, *(("bpic15.yaml", "BP-", "activityNameEN", "name") if bpi else
                               ("receipt.yaml", "NL-", "concept:name", "name")))
 
 

@@ -1,4 +1,4 @@
-"""What goes away in the middle of an import and comes back: nothing is lost, nothing is there twice."""
+"""What goes away in the middle of an import and comes back: nothing is lost or there twice."""
 
 import signal
 
