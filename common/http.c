@@ -7,14 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define KIB ((size_t)1024)
+
 const struct http_limits http_limits_default = {
     .connections = 10000,
-    .head_bytes = 16 * 1024,
-    .body_bytes = 64 * 1024,
+    .head_bytes = 16 * KIB,
+    .body_bytes = 64 * KIB,
     .request_ms = 15000,
     .idle_ms = 60000,
     .stall_ms = 30000,
-    .queued_bytes = 256 * 1024,
+    .queued_bytes = 256 * KIB,
 };
 
 #define LISTEN_BACKLOG 1024

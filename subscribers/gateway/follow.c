@@ -192,7 +192,7 @@ static int compare_offsets(const void *a, const void *b) {
 
 /* The case's events behind the cursor, in the order of their offsets. */
 static void put_replay(struct buffer *out, const wb_case *answer, uint64_t cursor) {
-    const wb_record **records = calloc(answer->n_nodes + 1, sizeof *records);
+    const wb_record **records = calloc(answer->n_nodes + 1, sizeof(void *));
     size_t count = 0;
     if (!records) {
         out->failed = true;
@@ -201,7 +201,7 @@ static void put_replay(struct buffer *out, const wb_case *answer, uint64_t curso
     for (size_t i = 0; i < answer->n_nodes; i++)
         if (answer->nodes[i]->record && answer->nodes[i]->record->offset > cursor)
             records[count++] = answer->nodes[i]->record;
-    qsort(records, count, sizeof *records, compare_offsets);
+    qsort(records, count, sizeof(void *), compare_offsets);
     for (size_t i = 0; i < count; i++)
         put_event(out, "node", records[i]->offset, view_record(records[i]));
     meter_add(METER_DELIVERED, "replayed", (int64_t)count);

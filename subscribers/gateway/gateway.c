@@ -17,7 +17,8 @@
 #include "subscribers/gateway/page.h"
 #include "subscribers/gateway/route.h"
 
-#define TICK_MS 100 /* the library wants to be called at least so often */
+#define BODY_BYTES 16384
+#define TICK_MS    100 /* the library wants to be called at least so often */
 
 struct gateway {
     const struct options *options;
@@ -39,10 +40,12 @@ struct gateway {
 
 /* No script, style or image but our own, no frame, no form elsewhere; the address of a case page
  * holds its code, so it is never given on. */
+#define CONTENT_SECURITY_POLICY                                                                    \
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "                    \
+    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
 static const char *const headers[] = {
-    "Content-Security-Policy: default-src 'none'; style-src 'self'; script-src 'self'; "
-    "img-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; "
-    "base-uri 'none'",
+    "Content-Security-Policy: " CONTENT_SECURITY_POLICY,
     "Referrer-Policy: no-referrer",
     "X-Content-Type-Options: nosniff",
     "X-Frame-Options: DENY",
@@ -92,7 +95,8 @@ static void begin_anew(struct gateway *gateway, const struct wb_error *why) {
 
 static void turn(struct gateway *gateway) {
     struct wb_error err;
-    if (wb_subscriber_process(gateway->subscriber, &err) && strcmp(gateway->why_not, err.message)) {
+    if (wb_subscriber_process(gateway->subscriber, &err) &&
+        strcmp(gateway->why_not, err.message) != 0) {
         char words[600];
         log_error("gateway", "the broker refuses this gateway: %s",
                   problem_line(&err, words, sizeof words));
@@ -172,7 +176,7 @@ static int open_server(struct gateway *gateway, struct wb_error *err) {
     limits.connections = (int)gateway->options->connections;
     limits.queued_bytes = (size_t)gateway->options->queued_bytes;
     limits.request_ms = gateway->options->request_time;
-    limits.body_bytes = 16 * 1024; /* the largest that is sent is the form of the find page */
+    limits.body_bytes = BODY_BYTES; /* the largest that is sent is the form of the find page */
     gateway->site = (struct site){
         .pages = gateway->pages,
         .inquirer = gateway->inquirer,

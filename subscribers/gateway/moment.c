@@ -12,7 +12,7 @@
 #define DAY_S          86400
 #define US             1000000
 #define URGENT_DAYS    3
-#define LOCAL_NOW(now) ((now) / US + FIELD_DEFAULT_OFFSET * 60)
+#define LOCAL_NOW(now) ((now) / US + INT64_C(60) * FIELD_DEFAULT_OFFSET)
 
 static bool parse(const char *text, struct timestamp *time) {
     return text && timestamp_parse(text, strlen(text), FIELD_DEFAULT_OFFSET, time);
@@ -36,7 +36,7 @@ static json_t *say_date(const struct language *language, const struct tm *tm, in
 }
 
 static struct tm civil_of(const struct timestamp *time) {
-    return civil(time->us / US + time->offset_minutes * 60);
+    return civil(time->us / US + (int64_t)time->offset_minutes * 60);
 }
 
 static const char *say_clock(const struct tm *tm, char text[16]) {
@@ -88,7 +88,7 @@ int moment_days_left(const char *date, int64_t now_us) {
     struct timestamp time;
     if (!parse(date, &time) || !time.date_only)
         return INT32_MIN;
-    int64_t last = time.us / US + time.offset_minutes * 60;
+    int64_t last = time.us / US + (int64_t)time.offset_minutes * 60;
     return (int)(last / DAY_S - LOCAL_NOW(now_us) / DAY_S);
 }
 

@@ -11,34 +11,34 @@
 
 #define RAIL_STEPS 5
 
-/* Where a stage stands on the rail; -1: wherever the case had come to. */
+/* How a stage is shown, and where on the rail; -1: wherever the case had come to. */
 struct place {
-    int step;
     const char *tone;
+    int step;
     bool stops; /* the way ends here, before its last step */
 };
 
 static const struct place places[] = {
-    [WB_STAGE(UNSPECIFIED)] = {-1, "moving", false},
-    [WB_STAGE(SUBMITTED)] = {0, "moving", false},
-    [WB_STAGE(RECEIVED)] = {0, "moving", false},
-    [WB_STAGE(CORRECTION_REQUESTED)] = {0, "yours", false},
-    [WB_STAGE(CORRECTION_RECEIVED)] = {0, "moving", false},
-    [WB_STAGE(NOT_REQUIRED)] = {1, "closed", true},
-    [WB_STAGE(NOT_ACCEPTED)] = {1, "bad", true},
-    [WB_STAGE(ACCEPTED)] = {1, "moving", false},
-    [WB_STAGE(UNDER_REVIEW)] = {2, "moving", false},
-    [WB_STAGE(FORWARDED)] = {2, "moving", false},
-    [WB_STAGE(SPECIAL_PROCEDURE)] = {2, "paused", false},
-    [WB_STAGE(RESUMED)] = {2, "moving", false},
-    [WB_STAGE(EXTENDED)] = {2, "moving", false},
-    [WB_STAGE(GRANTED)] = {3, "good", false},
-    [WB_STAGE(REFUSED)] = {3, "bad", true},
-    [WB_STAGE(DELIVERED)] = {4, "good", false},
-    [WB_STAGE(WITHDRAWN)] = {-1, "closed", true},
-    [WB_STAGE(TERMINATED)] = {-1, "closed", true},
-    [WB_STAGE(REVOKED)] = {-1, "bad", true},
-    [WB_STAGE(CANCELLED)] = {-1, "closed", true},
+    [WB_STAGE(UNSPECIFIED)] = {"moving", -1, false},
+    [WB_STAGE(SUBMITTED)] = {"moving", 0, false},
+    [WB_STAGE(RECEIVED)] = {"moving", 0, false},
+    [WB_STAGE(CORRECTION_REQUESTED)] = {"yours", 0, false},
+    [WB_STAGE(CORRECTION_RECEIVED)] = {"moving", 0, false},
+    [WB_STAGE(NOT_REQUIRED)] = {"closed", 1, true},
+    [WB_STAGE(NOT_ACCEPTED)] = {"bad", 1, true},
+    [WB_STAGE(ACCEPTED)] = {"moving", 1, false},
+    [WB_STAGE(UNDER_REVIEW)] = {"moving", 2, false},
+    [WB_STAGE(FORWARDED)] = {"moving", 2, false},
+    [WB_STAGE(SPECIAL_PROCEDURE)] = {"paused", 2, false},
+    [WB_STAGE(RESUMED)] = {"moving", 2, false},
+    [WB_STAGE(EXTENDED)] = {"moving", 2, false},
+    [WB_STAGE(GRANTED)] = {"good", 3, false},
+    [WB_STAGE(REFUSED)] = {"bad", 3, true},
+    [WB_STAGE(DELIVERED)] = {"good", 4, false},
+    [WB_STAGE(WITHDRAWN)] = {"closed", -1, true},
+    [WB_STAGE(TERMINATED)] = {"closed", -1, true},
+    [WB_STAGE(REVOKED)] = {"bad", -1, true},
+    [WB_STAGE(CANCELLED)] = {"closed", -1, true},
 };
 
 static const struct place *place_of(const json_t *node) {

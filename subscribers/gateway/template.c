@@ -262,10 +262,12 @@ int template_link(struct template_set *set, struct wb_error *err) {
 
 /* Rendering */
 
+#define CONTEXTS (TEMPLATE_DEPTH * TEMPLATE_DEPTH)
+
 struct render {
     const struct template_set *set;
     struct buffer *out;
-    const json_t *contexts[TEMPLATE_DEPTH * TEMPLATE_DEPTH];
+    const json_t *contexts[CONTEXTS];
     size_t context_count;
     size_t depth; /* of partials */
 };
@@ -327,7 +329,7 @@ static int render_ops(struct render *render, const struct template *template, si
 
 static int render_in(struct render *render, const struct template *template, size_t section,
                      const json_t *context) {
-    if (render->context_count == sizeof render->contexts / sizeof *render->contexts)
+    if (render->context_count == CONTEXTS)
         return -1;
     render->contexts[render->context_count++] = context;
     int status = render_ops(render, template, section + 1, template->ops[section].end);

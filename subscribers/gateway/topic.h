@@ -8,8 +8,8 @@
 
 #include "common/buffer.h"
 
-#define TOPIC_EVENTS 256          /* gathered of one case before they have to be written out */
-#define TOPIC_BYTES  (128 * 1024) /* the same, about */
+#define TOPIC_EVENTS 256    /* gathered of one case before they have to be written out */
+#define TOPIC_BYTES  131072 /* the same, about */
 
 struct follower;
 

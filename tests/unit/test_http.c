@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #define WAIT_MS 5000
+#define MS      INT64_C(1000) /* in microseconds */
 
 static const struct http_limits limits = {
     .connections = 8,
@@ -24,7 +25,7 @@ static const struct http_limits limits = {
     .request_ms = 500,
     .idle_ms = 700,
     .stall_ms = 700,
-    .queued_bytes = 64 * 1024,
+    .queued_bytes = 65536,
 };
 
 struct later {
@@ -257,7 +258,7 @@ static char *get_facts(void) {
 }
 
 static void wait_for_fact(const char *fact) {
-    int64_t until = monotonic_us() + WAIT_MS * 1000;
+    int64_t until = monotonic_us() + WAIT_MS * MS;
     while (!strstr(get_facts(), fact)) {
         if (monotonic_us() > until)
             fail_msg("no '%s' in: %s", fact, get_facts());
@@ -287,7 +288,7 @@ static void request_is_taken_apart(void **state) {
     say(fd,
         "POST /c/A%2F%E4%B8%AD/x%20y?q=a%2Bb+c&z HTTP/1.1\r\nHost: a\r\nX-TEST: v\r\n"
         "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 9\r\n\r\nf=%E5%8F7");
-    char *heard = hear(fd, NULL); /* the broken UTF-8 in the form */
+    const char *heard = hear(fd, NULL); /* the broken UTF-8 in the form */
     assert_non_null(strstr(heard, "HTTP/1.1 400 Bad Request\r\n"));
     close(fd);
     fd = dial();
@@ -427,21 +428,28 @@ static void refusals(void **state) {
         expect_refusal(cases[i].request, strlen(cases[i].request), cases[i].status);
 }
 
+/* Then a's. */
+static void begin_with(char *request, size_t bytes, const char *start) {
+    for (size_t i = 0; i < bytes; i++)
+        request[i] = *start ? *start++ : 'a';
+}
+
 static void oversized_requests(void **state) {
     (void)state;
+    static const struct {
+        const char *start, *status;
+    } cases[] = {
+        {"GET /", "414"},
+        {"GET / HTTP/1.1\r\nHost: a\r\nX-Long: ", "431"},
+        {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n80000\r\n", "413"},
+        {"", "400"},
+    };
     size_t bytes = 1 << 20;
-    char *request = malloc(bytes + 64);
-    memset(request, 'a', bytes);
-    memcpy(request, "GET /", 5);
-    expect_refusal(request, bytes, "414");
-    const char *start = "GET / HTTP/1.1\r\nHost: a\r\nX-Long: ";
-    memcpy(request, start, strlen(start));
-    expect_refusal(request, bytes, "431");
-    const char *chunk = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n80000\r\n";
-    memcpy(request, chunk, strlen(chunk));
-    expect_refusal(request, bytes, "413");
-    memset(request, 'a', bytes);
-    expect_refusal(request, bytes, "400");
+    char *request = malloc(bytes);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        begin_with(request, bytes, cases[i].start);
+        expect_refusal(request, bytes, cases[i].status);
+    }
     size_t at = (size_t)snprintf(request, bytes, "GET / HTTP/1.1\r\nHost: a\r\n");
     for (int i = 0; i < 70; i++)
         at += (size_t)snprintf(request + at, bytes - at, "x: y\r\n");
@@ -460,7 +468,7 @@ static void slow_request_is_closed_in_time(void **state) {
         if (poll(&readable, 1, 50) || send(fd, "a", 1, MSG_NOSIGNAL) < 0)
             break;
     }
-    assert_true(monotonic_us() - began < 1500 * 1000);
+    assert_true(monotonic_us() - began < 1500 * MS);
     assert_non_null(strstr(hear(fd, NULL), "HTTP/1.1 408"));
     close(fd);
 }
@@ -524,7 +532,7 @@ static void stream_notices_that_its_client_left(void **state) {
         int64_t began = monotonic_us();
         close(fd);
         wait_for_fact(reset ? "gone=2" : "gone=1");
-        assert_true(monotonic_us() - began < 300 * 1000);
+        assert_true(monotonic_us() - began < 300 * MS);
     }
 }
 
@@ -609,7 +617,7 @@ static void stop_finishes_what_runs(void **state) {
     assert_string_equal(hear(idle, NULL), "");
     assert_non_null(strstr(hear(late, NULL), "late"));
     assert_string_equal(hear(never, NULL), "");
-    assert_true(monotonic_us() - began < 1200 * 1000);
+    assert_true(monotonic_us() - began < 1200 * MS);
     close(late), close(stream), close(idle), close(never);
     pthread_join(peer.thread, NULL);
     assert_int_equal(peer.gone, 1);
