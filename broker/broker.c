@@ -43,7 +43,13 @@ struct broker {
 
 static void on_ready(void *arg, const struct opened *opened) {
     struct broker *b = arg;
+    struct wb_error err;
     code_key(opened->code_key);
+    if (opened->head_offset < hub_head(b->hub)) {
+        problem(&err, WB_E_NOT_READY, "the log was restored and ends at %llu",
+                (unsigned long long)opened->head_offset);
+        desk_shut(b->desk, &err); /* their cursors are looked at anew */
+    }
     hub_reset(b->hub, opened->first_offset, opened->head_offset);
     admit_log(b->admit, opened->first_offset, opened->head_offset);
     meter_set(METER_READY, NULL, 1);
@@ -67,9 +73,15 @@ static void on_lost(void *arg, const char *reason) {
         admit_shut(b->admit, &err);
 }
 
+/* The log may go on without this broker: those who follow it must not take the end that was seen
+ * here for the log's. While the database is merely out of reach they stay. */
 static void on_waiting(void *arg, const struct wb_error *err) {
     struct broker *b = arg;
+    struct wb_error shut;
+    problem(&shut, WB_E_NOT_READY, "%s", err->detail);
     ops_ready(b->ops, err);
+    if (!b->stopping)
+        desk_shut(b->desk, &shut);
 }
 
 static void on_fatal(void *arg, const struct wb_error *err) {

@@ -33,7 +33,7 @@ struct admit {
 /* An ingest session's own part. */
 struct intake {
     struct session *session;
-    struct source *source;
+    struct source *source;   /* NULL until it publishes */
     uint64_t batch;          /* the last one taken */
     uint32_t unacknowledged; /* events */
     bool suspect;            /* its next events may be repeats */
@@ -130,8 +130,10 @@ static void on_release(struct submission *s) {
 /* From a publisher: events. */
 
 static int refuse_event(struct publish *p, struct entry *e, const struct wb_error *err) {
-    if (!p->refusals)
+    if (!p->refusals) {
         p->refusals = calloc(p->submission.count, sizeof *p->refusals);
+        p->submission.bytes += p->submission.count * sizeof *p->refusals;
+    }
     if (!p->refusals)
         return -1;
     meter_add(METER_REFUSALS, problem_name(err->code), 1);
@@ -188,6 +190,10 @@ static int on_publish(struct admit *a, struct intake *intake, const struct frame
                       zmq_msg_t *frame, struct wb_error *err) {
     if (check_publish(a, intake, publish, err) != 0)
         return -1;
+    if (!intake->source)
+        intake->source = sources_add(a->sources, intake->session->source);
+    if (!intake->source)
+        return problem(err, WB_E_TOO_MANY_SESSIONS, "%d sources are known", SOURCES_MAX);
     struct publish *p = new_publish(a, intake, publish, frame);
     if (!p)
         return problem(err, WB_E_NOT_READY, "out of memory");
@@ -231,13 +237,9 @@ static int on_opened(void *arg, struct session *session, Waybill__V1__Welcome *w
         return -1;
     }
     struct intake *intake = calloc(1, sizeof *intake);
-    struct source *source = intake ? sources_add(a->sources, session->source) : NULL;
-    if (!source) {
-        free(intake);
-        return problem(err, WB_E_TOO_MANY_SESSIONS, "%d sources", SOURCES_MAX);
-    }
+    if (!intake)
+        return problem(err, WB_E_NOT_READY, "out of memory");
     intake->session = session;
-    intake->source = source;
     intake->suspect = true;
     session->data = intake;
     welcome->limits->window_events = a->options.window_events;

@@ -24,7 +24,6 @@ struct query {
     int64_t asked_us;
     bool by_code;
     char case_no[LIMIT_CASE_NO_BYTES + 1];
-    char code[CODE_TEXT * 2]; /* as it was given; longer ones are wrong anyway */
     query_done *done;
     void *arg;
 };
@@ -46,6 +45,14 @@ static void choose_nodes(struct history *h, size_t limit, struct arena *arena,
         answer->nodes[i] = &h->nodes[first + i];
 }
 
+/* The read stopped at its bound. */
+static bool incomplete(const struct log_record *records, size_t count) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += records[i].event.length;
+    return count == READ_CASE_ROWS || bytes >= READ_CASE_BYTES;
+}
+
 static int answer(const struct query *q, const struct log_record *records, size_t count,
                   struct arena *arena, struct buffer *out, struct wb_error *err) {
     Waybill__V1__CaseAnswer a = WAYBILL__V1__CASE_ANSWER__INIT;
@@ -54,9 +61,7 @@ static int answer(const struct query *q, const struct log_record *records, size_
     struct history history;
     char code[CODE_TEXT];
 
-    /* Both are looked at in every case, so that they cannot be told apart by time. */
-    bool right = code_matches(case_no, q->code) || !q->by_code;
-    if (!right || count == 0)
+    if (count == 0)
         return problem(err, WB_E_CASE_NOT_FOUND, "number and code do not belong together");
     if (!history_build(records, count, arena, &history))
         return problem(err, WB_E_BUSY, "the history of %s needs too much memory", q->case_no);
@@ -69,7 +74,7 @@ static int answer(const struct query *q, const struct log_record *records, size_
     /* The events of one commit become visible together, so an event behind the head that was seen
      * already stands for all of its batch. */
     a.through_offset = history.state.last_offset > q->head ? history.state.last_offset : q->head;
-    a.truncated = a.truncated || count == READ_CASE_ROWS;
+    a.truncated = a.truncated || incomplete(records, count);
     if (!q->by_code)
         a.code = code;
     message.body_case = WAYBILL__V1__BROKER_MESSAGE__BODY_CASE_ANSWER;
@@ -113,12 +118,14 @@ struct query *query_new(struct reader *reader, const Waybill__V1__CaseQuery *ask
     q->asked_us = monotonic_us();
     q->done = done;
     q->arg = arg;
-    /* A number that is too long is no case's: cut, it is not found either. */
-    memcpy(q->case_no, asked->case_no, strnlen(asked->case_no, sizeof q->case_no - 1));
-    memcpy(q->code, asked->code, strnlen(asked->code, sizeof q->code - 1));
-    if (strlen(asked->case_no) > LIMIT_CASE_NO_BYTES)
-        q->case_no[0] = '\0';
-    q->read = reader_case(reader, q->case_no, on_read, q);
+    /* With a wrong code no case is asked for, which takes as long as an unknown one, whatever is
+     * behind the number. A number that is too long is no case's. */
+    struct slice case_no = {.data = (const uint8_t *)asked->case_no,
+                            .length = strlen(asked->case_no)};
+    if ((!q->by_code || code_matches(case_no, asked->code)) &&
+        case_no.length <= LIMIT_CASE_NO_BYTES)
+        memcpy(q->case_no, asked->case_no, case_no.length);
+    q->read = reader_case(reader, q->case_no, head, on_read, q);
     if (!q->read) {
         problem(err, WB_E_BUSY, "%d reads are waiting", READS_MAX);
         free(q);

@@ -46,14 +46,43 @@ static bool decode(const struct log_record *from, struct arena *arena, Waybill__
     return node->record->event != NULL;
 }
 
+/* Nodes by source and event_id, so that many amendments cost little more than few. */
+struct identities {
+    Waybill__V1__Node **sorted;
+    size_t count;
+};
+
+static int by_identity(const void *a, const void *b) {
+    const wb_record *x = (*(Waybill__V1__Node *const *)a)->record;
+    const wb_record *y = (*(Waybill__V1__Node *const *)b)->record;
+    int source = strcmp(x->source, y->source);
+    return source ? source : strcmp(x->event->event_id, y->event->event_id);
+}
+
+static bool sort_identities(const struct history *h, struct arena *arena, struct identities *ids) {
+    ids->count = h->count;
+    ids->sorted = arena_alloc(arena, h->count * sizeof(Waybill__V1__Node *));
+    if (!ids->sorted)
+        return false;
+    for (size_t i = 0; i < h->count; i++)
+        ids->sorted[i] = &h->nodes[i];
+    qsort(ids->sorted, ids->count, sizeof(Waybill__V1__Node *), by_identity);
+    return true;
+}
+
 /* What a correction or retraction names: an event of the same source, recorded before it. */
-static Waybill__V1__Node *target(struct history *h, size_t amendment) {
-    const wb_record *r = h->nodes[amendment].record;
-    for (size_t i = amendment; i-- > 0;)
-        if (strcmp(h->nodes[i].record->event->event_id, r->event->replaces) == 0 &&
-            strcmp(h->nodes[i].record->source, r->source) == 0)
-            return &h->nodes[i];
-    return NULL;
+static Waybill__V1__Node *target(const struct identities *ids, const Waybill__V1__Node *amendment) {
+    const wb_record *r = amendment->record;
+    wb_event event = WB_EVENT_INIT;
+    wb_record wanted = WAYBILL__V1__RECORD__INIT;
+    Waybill__V1__Node node = WAYBILL__V1__NODE__INIT, *key = &node;
+    event.event_id = r->event->replaces;
+    wanted.source = r->source;
+    wanted.event = &event;
+    node.record = &wanted;
+    Waybill__V1__Node **found =
+        bsearch(&key, ids->sorted, ids->count, sizeof(Waybill__V1__Node *), by_identity);
+    return found && (*found)->record->offset < r->offset ? *found : NULL;
 }
 
 static void set_standing(Waybill__V1__Node *node, Waybill__V1__Standing standing, uint64_t by) {
@@ -83,13 +112,13 @@ static void amend(Waybill__V1__Node *node, Waybill__V1__Node *named) {
 /* With the nodes by offset. From the newest back, so that whether an amendment was taken back is
  * known before it is applied; then forward, so that what stood in the place of a retracted event
  * goes with it. */
-static void settle_standings(struct history *h) {
+static void settle_standings(struct history *h, const struct identities *ids) {
     for (size_t i = h->count; i-- > 0;)
         if (amends(h->nodes[i].record->event))
-            amend(&h->nodes[i], target(h, i));
+            amend(&h->nodes[i], target(ids, &h->nodes[i]));
     for (size_t i = 0; i < h->count; i++) {
         Waybill__V1__Node *node = &h->nodes[i];
-        const Waybill__V1__Node *named = amends(node->record->event) ? target(h, i) : NULL;
+        const Waybill__V1__Node *named = amends(node->record->event) ? target(ids, node) : NULL;
         if (named && named->standing == WAYBILL__V1__STANDING__STANDING_RETRACTED &&
             named->replaced_by != node->record->offset)
             set_standing(node, named->standing, named->replaced_by);
@@ -148,7 +177,10 @@ bool history_build(const struct log_record *records, size_t count, struct arena 
         if (!decode(&records[i], arena, &h->nodes[i]))
             return false;
     qsort(h->nodes, count, sizeof *h->nodes, by_offset);
-    settle_standings(h);
+    struct identities ids;
+    if (!sort_identities(h, arena, &ids))
+        return false;
+    settle_standings(h, &ids);
     qsort(h->nodes, count, sizeof *h->nodes, by_time);
     compute_state(h);
     return true;

@@ -12,6 +12,7 @@
 #define QUERIES_MAX    1024 /* waiting, in one session */
 #define TICK_MS        20
 #define PROGRESS_TICKS 50 /* a second */
+#define BLOCKED_TICKS  5  /* a tenth of one */
 
 struct desk {
     struct desk_options options;
@@ -31,7 +32,7 @@ struct follower {
     struct follower *next, **link;
     struct desk *desk;
     struct session *session;
-    size_t stream_count, query_count;
+    size_t stream_count, query_count, turn;
     struct stream **streams; /* stream_count of them */
     struct query *queries[QUERIES_MAX];
 };

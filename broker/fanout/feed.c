@@ -1,5 +1,6 @@
 #include "broker/fanout/feed.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <zmq.h>
 
@@ -17,11 +18,13 @@
 struct feed {
     struct zsock *zsock;
     char address[256];
-    size_t subscriptions; /* distinct topics; nothing is encoded while there are none */
+    bool wanted; /* somebody subscribed once: until then nothing is encoded */
     struct buffer topic, record;
 };
 
-/* XPUB says when a topic gets its first subscriber (1) and loses its last (0). */
+/* XPUB says when a topic gets its first subscriber (1). It also hands on unsubscriptions (0) of
+ * what nobody had subscribed to, so these are not counted: one peer could silence the feed for all.
+ */
 static void on_readable(void *arg) {
     struct feed *f = arg;
     for (int i = 0; i < QUOTA; i++) {
@@ -31,12 +34,8 @@ static void on_readable(void *arg) {
             zmq_msg_close(&message);
             return;
         }
-        unsigned char what =
-            zmq_msg_size(&message) ? *(const unsigned char *)zmq_msg_data(&message) : 2;
-        if (what == 1)
-            f->subscriptions++;
-        else if (what == 0 && f->subscriptions > 0)
-            f->subscriptions--;
+        if (zmq_msg_size(&message) > 0 && *(const char *)zmq_msg_data(&message) == 1)
+            f->wanted = true;
         zmq_msg_close(&message);
     }
 }
@@ -109,6 +108,6 @@ static void publish(struct feed *f, const struct log_record *r) {
 void feed_publish(struct feed *f, const struct log_record *records, size_t count) {
     /* A subscription that has arrived counts, also if the loop has not come to it yet. */
     on_readable(f);
-    for (size_t i = 0; i < count && f->subscriptions > 0; i++)
+    for (size_t i = 0; i < count && f->wanted; i++)
         publish(f, &records[i]);
 }

@@ -168,35 +168,47 @@ static bool pump_hub(struct stream *s) {
     return parcel_send(&p, s, "memory");
 }
 
+/* As many Delivers as credit and the peer's queue allow. */
+static void deliver_rows(struct stream *s, const struct log_record *records, size_t count) {
+    size_t i = 0;
+    while (s->credit > 0 && i < count) {
+        struct parcel p;
+        parcel_open(&p, s->cursor);
+        for (; i < count && !parcel_full(&p, s); i++)
+            parcel_add(&p, s, &records[i]);
+        /* Fewer rows than asked for: there is nothing else up to where was read. */
+        if (i == count && count < s->read_limit)
+            p.through = s->read_through;
+        if (!parcel_send(&p, s, "database"))
+            return;
+    }
+}
+
 static void on_read(void *arg, const struct log_record *records, size_t count,
                     const struct wb_error *err) {
     struct stream *s = arg;
-    struct parcel p;
     s->read = NULL;
     if (err)
-        return; /* read again at the next turn */
-    parcel_open(&p, s->cursor);
-    size_t i = 0;
-    for (; i < count && !parcel_full(&p, s); i++)
-        parcel_add(&p, s, &records[i]);
-    /* Fewer rows than asked for: there is nothing else up to where was read. */
-    if (i == count && count < s->read_limit)
-        p.through = s->read_through;
-    if (parcel_send(&p, s, "database"))
-        stream_pump(s);
+        return; /* read again at the next tick */
+    if (count == 0)
+        s->cursor = s->read_through;
+    deliver_rows(s, records, count);
+    stream_pump(s);
 }
 
 static void pump_database(struct stream *s) {
     const char *const *case_nos = NULL;
     size_t cases = filter_cases(s->filter, &case_nos);
-    s->read_limit = s->credit < READ_ROWS_MAX ? (size_t)s->credit : READ_ROWS_MAX;
+    /* Where the filter is looked at here, rows are read whether they will cost credit or not. */
+    bool exact = !s->filter || cases > 0;
+    s->read_limit = exact && s->credit < READ_ROWS_MAX ? (size_t)s->credit : READ_ROWS_MAX;
     s->read_through = hub_head(s->hub);
     s->read = reader_range(s->reader, s->cursor, s->read_through, s->read_limit, case_nos, cases,
                            on_read, s);
 }
 
 void stream_pump(struct stream *s) {
-    while (s->credit > 0 && !s->read && s->cursor < hub_head(s->hub)) {
+    while (s->credit > 0 && !s->read && s->cursor < hub_head(s->hub) && !s->session->blocked_us) {
         if (!hub_record(s->hub, s->cursor + 1)) {
             pump_database(s);
             return;

@@ -108,12 +108,20 @@ static void flush(struct database *c) {
         watch(c, more ? UV_READABLE | UV_WRITABLE : UV_READABLE);
 }
 
+/* A commit that was not replicated is told by a warning (src/backend/replication/syncrep.c), so
+ * every warning puts it in doubt but those that come with each transaction while numbers run out.
+ */
+static bool harmless(const char *function) {
+    return function && (strcmp(function, "GetNewTransactionId") == 0 ||
+                        strcmp(function, "GetNewMultiXactId") == 0);
+}
+
 static void on_notice(void *arg, const PGresult *result) {
     struct database *c = arg;
     const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
     const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     if (severity && strcmp(severity, "WARNING") == 0) {
-        c->warned = true;
+        c->warned = c->warned || !harmless(PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION));
         log_warn("database", "%s: the server warns: %s", c->name, text ? text : "");
     }
 }
@@ -152,8 +160,12 @@ static void go_on_connecting(struct database *c) {
 }
 
 static void connect_now(struct database *c) {
-    const char *keys[] = {"dbname", "application_name", "client_encoding", NULL};
-    const char *values[] = {c->conninfo, c->name, "UTF8", NULL};
+    /* A server that vanished without a word is noticed within seconds; the operator's own settings,
+     * which come after these, win. */
+    const char *keys[] = {
+        "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout",
+        "dbname",          "application_name",    "client_encoding",  NULL};
+    const char *values[] = {"5", "2", "3", "10000", c->conninfo, c->name, "UTF8", NULL};
     c->state = CONNECTING;
     c->pg = PQconnectStartParams(keys, values, 1);
     if (!c->pg || PQstatus(c->pg) == CONNECTION_BAD) {

@@ -176,6 +176,8 @@ static void on_registered(void *arg, const PGresult *r) {
     } else if (!r && j->sqlstate[0]) {
         j->state = READY;
         fail(j, "failed", j->error);
+    } else if (!r && database_warned(j->database)) {
+        database_drop(j->database, "the server warned when a source was registered");
     } else if (!r) {
         write_batch(j);
     }

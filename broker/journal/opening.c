@@ -133,6 +133,7 @@ static void take_over(struct opening *o, const PGresult *r) {
 }
 
 static void sources(struct opening *o, const PGresult *r) {
+    sources_forget_ids(o->sources);
     for (int i = 0; i < PQntuples(r); i++) {
         struct source *source = sources_add(o->sources, PQgetvalue(r, i, 1));
         if (source)
@@ -181,10 +182,16 @@ static void on_rolled_back(void *arg, const PGresult *r) {
         o->done(o->arg, o->outcome, NULL, &o->err);
 }
 
+/* What was changed here has to be as safe as an event, or a repeat could be acknowledged whose
+ * first was never replicated. */
 static void step_done(struct opening *o) {
+    if (o->outcome == OPENING_DONE && database_warned(o->database))
+        refuse(o, OPENING_FAILED,
+               "the server warned, see the log: the commit may not be replicated",
+               "see to the synchronous standby");
     if (o->outcome == OPENING_DONE)
         next_step(o);
-    else if (o->step == MIGRATE)
+    else if (o->step == MIGRATE && !database_warned(o->database))
         database_query(o->database, SQL_ROLLBACK, on_rolled_back, o);
     else
         o->done(o->arg, o->outcome, NULL, &o->err);

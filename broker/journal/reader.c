@@ -10,13 +10,16 @@
 #include "broker/journal/statements.h"
 #include "broker/meter.h"
 #include "common/buffer.h"
+#include "common/log.h"
 #include "proto/problem.h"
 
 struct read {
-    struct read *next;
+    struct reader *reader;
+    struct read *next, **link; /* in its queue; link NULL: running */
     uint64_t after, through, limit;
     struct buffer case_nos; /* one case's number, or an array of several; empty: all */
     bool one_case;
+    bool again;        /* its connection was lost once */
     reader_done *done; /* NULL: cancelled */
     void *arg;
 };
@@ -24,12 +27,13 @@ struct read {
 struct reader {
     struct database *database;
     const struct sources *sources;
-    struct read *queue, **last;
+    struct queue {
+        struct read *first, **last;
+    } cases, ranges; /* people wait for the first, programs for the second */
     size_t waiting;
     struct read *running;
     bool up;
-    bool failed;
-    struct wb_error err;
+    struct wb_error busy; /* what a failed read is told; the reason is logged */
 };
 
 static void run_next(struct reader *reader);
@@ -44,27 +48,56 @@ static void finish(struct read *read, const struct log_record *records, size_t c
         done(arg, records, count, err);
 }
 
+static void count_waiting(struct reader *reader, int by) {
+    reader->waiting += (size_t)by;
+    meter_set(METER_READS_WAITING, NULL, (int64_t)reader->waiting);
+}
+
+static void put(struct queue *queue, struct read *read) {
+    read->next = NULL;
+    read->link = queue->last;
+    *queue->last = read;
+    queue->last = &read->next;
+    count_waiting(read->reader, 1);
+}
+
+static struct queue *queue_of(struct read *read) {
+    return read->one_case ? &read->reader->cases : &read->reader->ranges;
+}
+
+static void take(struct read *read) {
+    *read->link = read->next;
+    if (read->next)
+        read->next->link = read->link;
+    else
+        queue_of(read)->last = read->link;
+    read->link = NULL;
+    count_waiting(read->reader, -1);
+}
+
 static void read_row(const struct reader *reader, const PGresult *r, int row,
                      struct log_record *record) {
-    const unsigned char *id = (const unsigned char *)PQgetvalue(r, row, 1);
-    const struct source *source =
-        sources_by_id(reader->sources, (int32_t)((uint32_t)id[0] << 24 | (uint32_t)id[1] << 16 |
-                                                 (uint32_t)id[2] << 8 | id[3]));
-    *record = (struct log_record){.offset = (uint64_t)database_int8(r, row, 0),
+    const struct source *source = sources_by_id(reader->sources, database_int4(r, row, 2));
+    *record = (struct log_record){.offset = (uint64_t)database_int8(r, row, 1),
                                   .source = source ? source->name : "",
-                                  .recorded_at_us = database_time_us(r, row, 2),
-                                  .event = {.data = (const uint8_t *)PQgetvalue(r, row, 3),
-                                            .length = (size_t)PQgetlength(r, row, 3)}};
+                                  .recorded_at_us = database_time_us(r, row, 3),
+                                  .event = {.data = (const uint8_t *)PQgetvalue(r, row, 4),
+                                            .length = (size_t)PQgetlength(r, row, 4)}};
 }
 
 static void deliver(struct reader *reader, const PGresult *r) {
     struct read *read = reader->running;
-    size_t count = (size_t)PQntuples(r);
+    int rows = PQntuples(r);
+    if (rows == 0 || (uint64_t)database_int8(r, 0, 0) < read->through) {
+        database_drop(reader->database, "the server's log ends before the one that is written: it "
+                                        "is a standby, or was left behind");
+        return;
+    }
+    size_t count = PQgetisnull(r, 0, 1) ? 0 : (size_t)rows;
     struct log_record *records = calloc(count + 1, sizeof *records);
     reader->running = NULL;
     if (!records) {
-        problem(&reader->err, WB_E_SYSTEM, "out of memory");
-        finish(read, NULL, 0, &reader->err);
+        finish(read, NULL, 0, &reader->busy);
         return;
     }
     for (size_t i = 0; i < count; i++)
@@ -76,17 +109,16 @@ static void deliver(struct reader *reader, const PGresult *r) {
 static void on_result(void *arg, const PGresult *r) {
     struct reader *reader = arg;
     if (!r) {
-        if (reader->running) {
-            struct read *read = reader->running;
-            reader->running = NULL;
-            finish(read, NULL, 0, &reader->err);
-        }
+        struct read *read = reader->running;
+        reader->running = NULL;
+        if (read)
+            finish(read, NULL, 0, &reader->busy);
         run_next(reader);
     } else if (PQresultStatus(r) == PGRES_TUPLES_OK && reader->running) {
         deliver(reader, r);
     } else {
         const char *text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
-        problem(&reader->err, WB_E_DATABASE, "%s", text ? text : PQresultErrorMessage(r));
+        log_error("reader", "a read failed: %s", text ? text : PQresultErrorMessage(r));
     }
 }
 
@@ -105,8 +137,10 @@ static void send_read(struct reader *reader, const struct read *read) {
                                       .type = read->one_case ? TEXT_OID : TEXT_ARRAY_OID};
     struct database_param rows = {.data = limit, .bytes = 8, .type = INT8_OID};
     if (read->one_case) {
-        struct database_param params[] = {case_nos, rows};
-        database_query_params(reader->database, SQL_CASE, params, 2, on_result, reader);
+        put64(after, READ_CASE_BYTES);
+        struct database_param params[] = {
+            case_nos, rows, {.data = after, .bytes = 8, .type = INT8_OID}};
+        database_query_params(reader->database, SQL_CASE, params, 3, on_result, reader);
         return;
     }
     struct database_param params[] = {{.data = after, .bytes = 8, .type = INT8_OID},
@@ -119,21 +153,12 @@ static void send_read(struct reader *reader, const struct read *read) {
 }
 
 static void run_next(struct reader *reader) {
-    while (reader->queue && !reader->running && database_idle(reader->database)) {
-        struct read *read = reader->queue;
-        reader->queue = read->next;
-        if (!reader->queue)
-            reader->last = &reader->queue;
-        reader->waiting--;
-        meter_set(METER_READS_WAITING, NULL, (int64_t)reader->waiting);
-        if (!read->done) {
-            finish(read, NULL, 0, NULL);
-            continue;
-        }
-        reader->running = read;
-        problem(&reader->err, WB_E_DATABASE, "the query gave no result");
-        send_read(reader, read);
-    }
+    struct read *read = reader->cases.first ? reader->cases.first : reader->ranges.first;
+    if (!read || reader->running || !database_idle(reader->database))
+        return;
+    take(read);
+    reader->running = read;
+    send_read(reader, read);
 }
 
 static void on_up(void *arg) {
@@ -142,17 +167,23 @@ static void on_up(void *arg) {
     run_next(reader);
 }
 
-/* Reads that wait are tried again on the next connection; the one under way fails, for it may be
- * what broke the connection. */
+/* The read that was under way is tried once more, on the next connection: unless it is what breaks
+ * them. */
 static void on_down(void *arg, const char *reason) {
     struct reader *reader = arg;
     struct read *read = reader->running;
+    (void)reason;
     reader->up = false;
     reader->running = NULL;
     meter_add(METER_DATABASE_LOST, "reader", 1);
-    problem(&reader->err, WB_E_DATABASE, "%s", reason);
-    if (read)
-        finish(read, NULL, 0, &reader->err);
+    if (!read)
+        return;
+    if (read->done && !read->again) {
+        read->again = true;
+        put(queue_of(read), read);
+    } else {
+        finish(read, NULL, 0, &reader->busy);
+    }
 }
 
 struct reader *reader_new(uv_loop_t *loop, const char *database, const struct sources *sources) {
@@ -161,7 +192,9 @@ struct reader *reader_new(uv_loop_t *loop, const char *database, const struct so
     if (!reader)
         return NULL;
     reader->sources = sources;
-    reader->last = &reader->queue;
+    reader->cases.last = &reader->cases.first;
+    reader->ranges.last = &reader->ranges.first;
+    problem(&reader->busy, WB_E_BUSY, "the database did not answer the read");
     reader->database = database_new(loop, database, "waybilld reader", &events, reader);
     if (!reader->database) {
         free(reader);
@@ -170,20 +203,21 @@ struct reader *reader_new(uv_loop_t *loop, const char *database, const struct so
     return reader;
 }
 
+static void forget(struct read *read) {
+    read->done = NULL;
+    finish(read, NULL, 0, NULL);
+}
+
 void reader_close(struct reader *reader) {
     if (!reader)
         return;
     database_close(reader->database);
-    if (reader->running) {
-        reader->running->done = NULL;
-        finish(reader->running, NULL, 0, NULL);
-    }
-    while (reader->queue) {
-        struct read *next = reader->queue->next;
-        reader->queue->done = NULL;
-        finish(reader->queue, NULL, 0, NULL);
-        reader->queue = next;
-    }
+    if (reader->running)
+        forget(reader->running);
+    while (reader->cases.first)
+        reader_cancel(reader->cases.first);
+    while (reader->ranges.first)
+        reader_cancel(reader->ranges.first);
     free(reader);
 }
 
@@ -198,9 +232,8 @@ static struct read *enqueue(struct reader *reader, struct read *read) {
         free(read);
         return NULL;
     }
-    *reader->last = read;
-    reader->last = &read->next;
-    reader->waiting++;
+    read->reader = reader;
+    put(queue_of(read), read);
     run_next(reader);
     return read;
 }
@@ -228,11 +261,13 @@ struct read *reader_range(struct reader *reader, uint64_t after, uint64_t throug
     return enqueue(reader, read);
 }
 
-struct read *reader_case(struct reader *reader, const char *case_no, reader_done *done, void *arg) {
+struct read *reader_case(struct reader *reader, const char *case_no, uint64_t through,
+                         reader_done *done, void *arg) {
     struct read *read = calloc(1, sizeof *read);
     if (!read)
         return NULL;
-    *read = (struct read){.one_case = true, .limit = READ_CASE_ROWS, .done = done, .arg = arg};
+    *read = (struct read){
+        .one_case = true, .through = through, .limit = READ_CASE_ROWS, .done = done, .arg = arg};
     buffer_init(&read->case_nos, 0);
     buffer_text(&read->case_nos, case_no);
     return enqueue(reader, read);
@@ -240,4 +275,8 @@ struct read *reader_case(struct reader *reader, const char *case_no, reader_done
 
 void reader_cancel(struct read *read) {
     read->done = NULL;
+    if (!read->link)
+        return; /* its answer is under way */
+    take(read);
+    forget(read);
 }

@@ -11,16 +11,17 @@
 
 #include "proto/frame.h"
 
-#define READS_MAX      4096
-#define READ_ROWS_MAX  256 /* in one range: at 64 KiB an event, 16 MiB */
-#define READ_CASE_ROWS 4096
+#define READS_MAX       4096
+#define READ_ROWS_MAX   256 /* in one range: at 64 KiB an event, 16 MiB */
+#define READ_CASE_ROWS  4096
+#define READ_CASE_BYTES (16 * 1024 * 1024)
 
 struct reader;
 struct log_record;
 struct sources;
 
-/* Called once. The records last until the function returns; on failure err says why (BUSY,
- * DATABASE) and there are none. */
+/* Called once. The records last until the function returns; on failure err says that it can be
+ * tried again (BUSY) and there are none. */
 typedef void reader_done(void *arg, const struct log_record *records, size_t count,
                          const struct wb_error *err);
 
@@ -35,8 +36,10 @@ bool reader_up(const struct reader *reader);
 struct read *reader_range(struct reader *reader, uint64_t after, uint64_t through, size_t limit,
                           const char *const *case_nos, size_t case_count, reader_done *done,
                           void *arg);
-/* The newest READ_CASE_ROWS events of a case, the newest first. */
-struct read *reader_case(struct reader *reader, const char *case_no, reader_done *done, void *arg);
+/* The newest events of a case in order: READ_CASE_ROWS, or READ_CASE_BYTES and one more. They are
+ * read from a server whose log reaches `through` at least. Goes before ranges. */
+struct read *reader_case(struct reader *reader, const char *case_no, uint64_t through,
+                         reader_done *done, void *arg);
 /* The read will not call done any more. */
 void reader_cancel(struct read *read);
 

@@ -59,6 +59,12 @@ const struct source *sources_by_id(const struct sources *s, int32_t id) {
     return NULL;
 }
 
+void sources_forget_ids(struct sources *s) {
+    for (size_t i = 0; i < s->count; i++)
+        s->all[i]->id = 0;
+    s->registered = 0;
+}
+
 void sources_register(struct sources *s, struct source *source, int32_t id) {
     if (source->id)
         return;

@@ -23,6 +23,8 @@ void sources_free(struct sources *sources);
 /* A source lives as long as the registry. NULL if it is full or memory is out. */
 struct source *sources_add(struct sources *sources, const char *name);
 const struct source *sources_by_id(const struct sources *sources, int32_t id); /* NULL */
+/* The numbers are another database's: all are to be registered anew. */
+void sources_forget_ids(struct sources *sources);
 void sources_register(struct sources *sources, struct source *source, int32_t id);
 
 #endif

@@ -48,16 +48,24 @@
 #define SQL_COMMIT_BATCH "BEGIN; SELECT waybill.advance(%lld, %lld, %lld); " SQL_COPY "; COMMIT"
 #define SQL_ROLLBACK     "ROLLBACK"
 
+/* Every read starts with the end of the log as the server that was read from has it: a server that
+ * lags behind, or was left behind, gives itself away. Without events the other columns are null. */
+#define SQL_READ(events)                                                                           \
+    "SELECT h.last_offset, e.event_offset, e.source, e.recorded_at, e.payload FROM waybill.head h" \
+    " LEFT JOIN LATERAL (" events ") e ON true ORDER BY e.event_offset"
 #define SQL_COLUMNS "event_offset, source, recorded_at, payload"
 
 #define SQL_RANGE                                                                                  \
-    "SELECT " SQL_COLUMNS " FROM waybill.event WHERE event_offset > $1 AND event_offset <= $2"     \
-    " ORDER BY event_offset LIMIT $3"
+    SQL_READ("SELECT " SQL_COLUMNS " FROM waybill.event WHERE event_offset > $1"                   \
+             " AND event_offset <= $2 ORDER BY event_offset LIMIT $3")
 #define SQL_RANGE_OF_CASES                                                                         \
-    "SELECT " SQL_COLUMNS " FROM waybill.event WHERE case_no = ANY($4::text[])"                    \
-    " AND event_offset > $1 AND event_offset <= $2 ORDER BY event_offset LIMIT $3"
+    SQL_READ("SELECT " SQL_COLUMNS " FROM waybill.event WHERE case_no = ANY($4::text[])"           \
+             " AND event_offset > $1 AND event_offset <= $2 ORDER BY event_offset LIMIT $3")
+/* The newest of a case, bounded by rows and by bytes. */
 #define SQL_CASE                                                                                   \
-    "SELECT " SQL_COLUMNS " FROM waybill.event WHERE case_no = $1"                                 \
-    " ORDER BY event_offset DESC LIMIT $2"
+    SQL_READ("SELECT " SQL_COLUMNS " FROM (SELECT " SQL_COLUMNS ", sum(octet_length(payload))"     \
+             " OVER (ORDER BY event_offset DESC) - octet_length(payload) AS newer"                 \
+             " FROM waybill.event WHERE case_no = $1 ORDER BY event_offset DESC LIMIT $2) c"       \
+             " WHERE newer < $3")
 
 #endif

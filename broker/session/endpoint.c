@@ -180,8 +180,8 @@ static int welcome(struct endpoint *e, struct session *s, struct wb_error *err) 
 }
 
 /* Those that libzmq makes: five bytes, the first of them 0. With an id of its own choice a client
- * would be taken for its predecessor after it lost its connection, and get the rest of what that one
- * was being sent. */
+ * would be taken for its predecessor after it lost its connection, and get the rest of what that
+ * one was being sent. */
 static bool made_by_libzmq(const uint8_t *peer, size_t bytes) {
     return bytes == 5 && peer[0] == 0;
 }
@@ -211,9 +211,10 @@ static void on_hello(struct endpoint *e, const uint8_t *peer, size_t peer_bytes,
     struct session *s = find(e, peer, peer_bytes);
     if (s)
         close_session(s, "opened anew");
-    int status = made_by_libzmq(peer, peer_bytes)
-                     ? check_hello(e, hello, &err)
-                     : problem(&err, WB_E_MALFORMED, "the client set ZMQ_ROUTING_ID: leave it unset");
+    int status =
+        made_by_libzmq(peer, peer_bytes)
+            ? check_hello(e, hello, &err)
+            : problem(&err, WB_E_MALFORMED, "the client set ZMQ_ROUTING_ID: leave it unset");
     if (status != 0) {
         refuse_peer(e, peer, peer_bytes, &err);
         return;
@@ -350,9 +351,9 @@ static void on_tick(uv_timer_t *timer) {
 struct endpoint *endpoint_new(uv_loop_t *loop, void *context,
                               const struct endpoint_options *options, const struct role *role,
                               struct wb_error *err) {
-    const int socket_options[] = {ZMQ_ROUTER_MANDATORY, 1, ZMQ_LINGER,
-                                  LINGER_MS, ZMQ_SNDHWM, options->send_messages_max, ZMQ_RCVHWM,
-                                  RECEIVE_MAX, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS, ZMQ_BACKLOG, 1024,
+    const int socket_options[] = {ZMQ_ROUTER_MANDATORY, 1, ZMQ_LINGER, LINGER_MS, ZMQ_SNDHWM,
+                                  options->send_messages_max, ZMQ_RCVHWM, RECEIVE_MAX,
+                                  ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS, ZMQ_BACKLOG, 1024,
                                   /* What is a little too large is refused in words; what is larger
                                    * still never gets into memory: libzmq cuts the connection. */
                                   ZMQ_MAXMSGSIZE, 2 * LIMIT_MESSAGE_BYTES, -1};

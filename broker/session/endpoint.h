@@ -22,6 +22,7 @@ struct session {
     struct session *next; /* in its bucket */
     uint64_t number;      /* the client's, from Hello */
     int64_t heard_us;     /* monotonic */
+    int64_t blocked_us;   /* monotonic: since when the peer takes nothing more; 0: it does */
     const char *doomed;   /* not NULL: will be closed for this reason when the turn is over */
     void *data;           /* the role's */
     char source[LIMIT_SOURCE_BYTES + 1]; /* ingest only */
