@@ -18,7 +18,7 @@ struct http_server;
 struct http_exchange; /* one request and its answer */
 
 struct http_limits {
-    int connections;     /* the most at once; an idle one gives way to a new one, else 503 */
+    int connections;     /* the most at once; one that idles gives way to a new one, else 503 */
     size_t head_bytes;   /* request line and headers; more gets 431, a long target 414 */
     size_t body_bytes;   /* more gets 413 */
     int64_t request_ms;  /* from the first byte to the last; more gets 408 */

@@ -411,8 +411,16 @@ static struct http_connection *connection_new(struct http_server *server) {
     return connection;
 }
 
-void connection_accept(struct http_server *server, uv_stream_t *listener) {
+/* The connection to give up for a new one; NULL if there is none. One that has only just come or
+ * been answered may have its next request under way. */
+static struct http_connection *find_idlest(const struct http_server *server) {
     struct http_connection *idlest = server->lists[HTTP_IDLE].first;
+    bool rests = idlest && uv_now(server->loop) - idlest->since_ms >= HTTP_REST_MS;
+    return rests ? idlest : NULL;
+}
+
+void connection_accept(struct http_server *server, uv_stream_t *listener) {
+    struct http_connection *idlest = find_idlest(server);
     bool full = server->open >= server->limits.connections;
     if (full && idlest)
         connection_close(idlest, "gave way to a new connection");

@@ -81,6 +81,7 @@ struct http_list {
     64 /* connections beyond the limit that are told 503; more are just closed                     \
         */
 #define HTTP_TICK_MS 200
+#define HTTP_REST_MS 200 /* idle for so long, a connection may be given up */
 
 struct http_server {
     uv_loop_t *loop;

@@ -492,7 +492,8 @@ static void connections_are_limited(void **state) {
     expect_refusal("", 0, "503");
     for (int i = 0; i < 8; i++)
         assert_non_null(strstr(hear(fds[i], "late"), " 200 OK"));
-    /* The eight are idle now, and the one that has been so longest gives way. */
+    /* The eight are idle now; after a while the one that has been so longest gives way. */
+    poll(NULL, 0, 300);
     fds[8] = dial();
     say(fds[8], "GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
     hear(fds[8], "GET|/x");
