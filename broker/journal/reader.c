@@ -208,16 +208,22 @@ static void forget(struct read *read) {
     finish(read, NULL, 0, NULL);
 }
 
+static void forget_all(struct read *read) {
+    while (read) {
+        struct read *next = read->next;
+        forget(read);
+        read = next;
+    }
+}
+
 void reader_close(struct reader *reader) {
     if (!reader)
         return;
     database_close(reader->database);
     if (reader->running)
         forget(reader->running);
-    while (reader->cases.first)
-        reader_cancel(reader->cases.first);
-    while (reader->ranges.first)
-        reader_cancel(reader->ranges.first);
+    forget_all(reader->cases.first);
+    forget_all(reader->ranges.first);
     free(reader);
 }
 
