@@ -11,8 +11,8 @@
 struct inquirer;
 struct inquiry;
 
-/* Called once from the loop, unless cancelled: with the answer, or with NULL and why. It may ask
- * again. */
+/* Called once from the loop and never from within inquiry_ask, unless cancelled: with the answer,
+ * or with NULL and why. It may ask again. */
 typedef void inquiry_fn(void *arg, const wb_case *answer, const struct wb_error *err);
 
 /* NULL without memory. The subscriber outlives it. */
