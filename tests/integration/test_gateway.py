@@ -188,7 +188,8 @@ class TestPages:
         wide = "".join(chr(ord(c) + 0xFEE0) for c in code)
         for typed in (code, f" {code}\u3000", wide):
             connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=5)
-            connection.request("POST", "/", urllib.parse.urlencode({"case": " 京 1 ", "code": typed}),
+            form = urllib.parse.urlencode({"case": " 京 1 ", "code": typed})
+            connection.request("POST", "/", form,
                                {"Content-Type": "application/x-www-form-urlencoded"})
             answer = connection.getresponse()
             assert answer.status == 303
