@@ -81,6 +81,9 @@ choose_ports() {
 choose_database() {
     if [ -n "${WAYBILL_DATABASE:-}" ]; then
         database=$WAYBILL_DATABASE
+        psql -X -At -d "$database" -c 'SELECT 1' >>"$log/database.log" 2>&1 9>&- ||
+            fail 'the server of WAYBILL_DATABASE cannot be used' "$log/database.log" \
+                'mend the connection string, or unset it to use a private PostgreSQL'
         end postgres INT 60 QUIT
     else
         if [ -n "$wanted_data" ] && [ "$wanted_data" != "$data" ]; then
