@@ -18,7 +18,8 @@
 #include "subscribers/gateway/route.h"
 
 #define BODY_BYTES 16384
-#define TICK_MS    100 /* the library wants to be called at least so often */
+#define REOPEN_MS  5000 /* after a refusal for good: somebody may have mended what it was */
+#define TICK_MS    100  /* the library wants to be called at least so often */
 
 struct gateway {
     const struct options *options;
@@ -30,12 +31,13 @@ struct gateway {
     struct http_server *server;
     struct site site;
     uv_loop_t *loop;
-    uv_poll_t readable;
+    uv_poll_t *readable; /* of the subscriber's descriptor */
     uv_prepare_t before; /* what was sent in a turn may have used up the edge of the descriptor */
     uv_check_t after;
     uv_timer_t tick;
     bool stopping;
-    char why_not[512]; /* "": the broker can be asked */
+    uint64_t refused_ms; /* when the broker refused the session for good; 0: it did not */
+    char why_not[512];   /* "": the broker can be asked */
 };
 
 /* No script, style or image but our own, no frame, no form elsewhere; the address of a case page
@@ -74,9 +76,20 @@ static void on_record(void *arg, const wb_record *record) {
     followers_record(gateway->followers, record);
 }
 
-static int follow_log(struct gateway *gateway, struct wb_error *err) {
-    gateway->log = wb_subscribe(gateway->subscriber, WB_FROM_NOW, NULL, on_record, gateway, err);
+static int follow_log(struct gateway *gateway, uint64_t cursor, struct wb_error *err) {
+    gateway->log = wb_subscribe(gateway->subscriber, cursor, NULL, on_record, gateway, err);
     return gateway->log ? 0 : -1;
+}
+
+static void note_refusal(struct gateway *gateway, const struct wb_error *err) {
+    char words[600];
+    if (gateway->refused_ms)
+        return;
+    log_error("gateway", "the broker refuses this gateway: %s",
+              problem_line(err, words, sizeof words));
+    snprintf(gateway->why_not, sizeof gateway->why_not, "the broker refuses this gateway: %s",
+             err->message);
+    gateway->refused_ms = uv_now(gateway->loop);
 }
 
 /* The log that the cursor belonged to is no more: another database, or one restored from before. */
@@ -86,25 +99,18 @@ static void begin_anew(struct gateway *gateway, const struct wb_error *why) {
     log_error("gateway", "the log is not the one it was; every follower begins anew: %s",
               problem_line(why, words, sizeof words));
     wb_subscription_close(gateway->log);
-    if (follow_log(gateway, &err)) {
-        log_error("gateway", "%s", problem_line(&err, words, sizeof words));
-        return;
-    }
+    if (follow_log(gateway, WB_FROM_NOW, &err))
+        note_refusal(gateway, &err);
     followers_reset(gateway->followers, "log_replaced");
 }
 
 static void turn(struct gateway *gateway) {
     struct wb_error err;
-    if (wb_subscriber_process(gateway->subscriber, &err) &&
-        strcmp(gateway->why_not, err.message) != 0) {
-        char words[600];
-        log_error("gateway", "the broker refuses this gateway: %s",
-                  problem_line(&err, words, sizeof words));
-        snprintf(gateway->why_not, sizeof gateway->why_not, "%s", err.message);
-    }
+    if (wb_subscriber_process(gateway->subscriber, &err))
+        note_refusal(gateway, &err);
     followers_flush(gateway->followers);
     const struct wb_error *refused = gateway->log ? wb_subscription_error(gateway->log) : NULL;
-    if (refused)
+    if (refused && !gateway->refused_ms)
         begin_anew(gateway, refused);
 }
 
@@ -121,10 +127,68 @@ static void on_after(uv_check_t *handle) {
     turn(handle->data);
 }
 
+static void on_poll_closed(uv_handle_t *handle) {
+    free(handle);
+}
+
+static int watch_subscriber(struct gateway *gateway, struct wb_error *err) {
+    uv_poll_t *poll = calloc(1, sizeof *poll);
+    if (!poll)
+        return problem(err, WB_E_SYSTEM, "out of memory");
+    int status = uv_poll_init(gateway->loop, poll, wb_subscriber_fd(gateway->subscriber));
+    if (status) {
+        free(poll);
+        return problem(err, WB_E_SYSTEM, "cannot watch the broker's socket: %s",
+                       uv_strerror(status));
+    }
+    poll->data = gateway;
+    uv_poll_start(poll, UV_READABLE, on_readable);
+    gateway->readable = poll;
+    return 0;
+}
+
+static void unwatch_subscriber(struct gateway *gateway) {
+    if (gateway->readable)
+        uv_close((uv_handle_t *)gateway->readable, on_poll_closed);
+    gateway->readable = NULL;
+}
+
+static wb_subscriber *open_subscriber(struct gateway *gateway, struct wb_error *err) {
+    const struct wb_subscriber_options options = {
+        .client = "waybill-gateway " WAYBILL_VERSION,
+        .session = on_session,
+        .arg = gateway,
+    };
+    return wb_subscriber_open(gateway->options->streams, &options, err);
+}
+
+/* A session that was refused for good stays so: another one takes its place, and goes on where the
+ * old one was. */
+static void reopen(struct gateway *gateway) {
+    struct wb_error err;
+    char words[600];
+    uint64_t cursor = gateway->log ? wb_subscription_cursor(gateway->log) : WB_FROM_NOW;
+    wb_subscriber *subscriber = open_subscriber(gateway, &err);
+    gateway->refused_ms = subscriber ? 0 : uv_now(gateway->loop);
+    if (!subscriber) {
+        log_error("gateway", "%s", problem_line(&err, words, sizeof words));
+        return;
+    }
+    unwatch_subscriber(gateway);
+    wb_subscriber_close(gateway->subscriber);
+    gateway->subscriber = subscriber;
+    inquirer_use(gateway->inquirer, subscriber);
+    if (follow_log(gateway, cursor, &err) || watch_subscriber(gateway, &err))
+        note_refusal(gateway, &err);
+}
+
 static void on_tick(uv_timer_t *handle) {
     struct gateway *gateway = handle->data;
+    uint64_t now_ms = uv_now(gateway->loop);
+    if (gateway->refused_ms && now_ms - gateway->refused_ms >= REOPEN_MS)
+        reopen(gateway);
     turn(gateway);
-    followers_tick(gateway->followers, uv_now(gateway->loop));
+    followers_tick(gateway->followers, now_ms);
     if (gateway->server)
         meter_set(METER_CONNECTIONS, http_connections(gateway->server));
 }
@@ -152,13 +216,8 @@ static const char *why_not_ready(void *arg) {
 }
 
 static int open_broker(struct gateway *gateway, struct wb_error *err) {
-    const struct wb_subscriber_options options = {
-        .client = "waybill-gateway " WAYBILL_VERSION,
-        .session = on_session,
-        .arg = gateway,
-    };
     snprintf(gateway->why_not, sizeof gateway->why_not, "the broker has not answered yet");
-    gateway->subscriber = wb_subscriber_open(gateway->options->streams, &options, err);
+    gateway->subscriber = open_subscriber(gateway, err);
     if (!gateway->subscriber)
         return -1;
     gateway->inquirer = inquirer_new(gateway->subscriber, (int)gateway->options->case_timeout);
@@ -168,7 +227,7 @@ static int open_broker(struct gateway *gateway, struct wb_error *err) {
         followers_new(gateway->inquirer, gateway->options->keepalive, gateway->options->retry);
     if (!gateway->followers)
         return problem(err, WB_E_SYSTEM, "out of memory");
-    return follow_log(gateway, err);
+    return follow_log(gateway, WB_FROM_NOW, err);
 }
 
 static int open_server(struct gateway *gateway, struct wb_error *err) {
@@ -197,13 +256,10 @@ static int open_server(struct gateway *gateway, struct wb_error *err) {
 }
 
 static void start_handles(struct gateway *gateway) {
-    uv_poll_init(gateway->loop, &gateway->readable, wb_subscriber_fd(gateway->subscriber));
     uv_prepare_init(gateway->loop, &gateway->before);
     uv_check_init(gateway->loop, &gateway->after);
     uv_timer_init(gateway->loop, &gateway->tick);
-    gateway->readable.data = gateway->before.data = gateway->after.data = gateway->tick.data =
-        gateway;
-    uv_poll_start(&gateway->readable, UV_READABLE, on_readable);
+    gateway->before.data = gateway->after.data = gateway->tick.data = gateway;
     uv_prepare_start(&gateway->before, on_before);
     uv_check_start(&gateway->after, on_after);
     uv_timer_start(&gateway->tick, on_tick, 0, TICK_MS);
@@ -219,7 +275,8 @@ struct gateway *gateway_new(uv_loop_t *loop, const struct options *options, stru
     gateway->options = options;
     asset_open();
     gateway->pages = pages_open(err);
-    if (!gateway->pages || open_broker(gateway, err) || open_server(gateway, err)) {
+    if (!gateway->pages || open_broker(gateway, err) || open_server(gateway, err) ||
+        watch_subscriber(gateway, err)) {
         gateway_free(gateway);
         return NULL;
     }
@@ -231,7 +288,7 @@ struct gateway *gateway_new(uv_loop_t *loop, const struct options *options, stru
 
 static void on_server_closed(void *arg) {
     struct gateway *gateway = arg;
-    uv_close((uv_handle_t *)&gateway->readable, NULL);
+    unwatch_subscriber(gateway);
     uv_close((uv_handle_t *)&gateway->before, NULL);
     uv_close((uv_handle_t *)&gateway->after, NULL);
     uv_close((uv_handle_t *)&gateway->tick, NULL);

@@ -6,6 +6,7 @@
 #include "common/timestamp.h"
 #include "proto/bounds.h"
 #include "proto/problem.h"
+#include "proto/wire.h"
 #include "subscribers/gateway/meter.h"
 
 #define ASKED_MAX   512   /* with the broker at once; less than the library allows */
@@ -81,6 +82,19 @@ static void finish(struct inquiry *inquiry, const wb_case *answer, const struct 
     free(inquiry);
 }
 
+void inquirer_use(struct inquirer *inquirer, wb_subscriber *subscriber) {
+    struct inquiry *asked = inquirer->asked, *next;
+    struct wb_error err;
+    inquirer->subscriber = subscriber;
+    inquirer->asked = NULL;
+    inquirer->asked_count = 0;
+    problem(&err, WB_E_NOT_READY, "the session with the broker was opened anew");
+    for (; asked; asked = next) {
+        next = asked->next;
+        finish(asked, NULL, &err);
+    }
+}
+
 static void take_from_asked(struct inquiry *inquiry) {
     struct inquirer *inquirer = inquiry->inquirer;
     if (inquiry->previous)
@@ -152,15 +166,17 @@ static void wait_turn(struct inquiry *inquiry) {
     inquirer->waiting_count++;
 }
 
+/* The broker ends the session of a client that sends it what is no text: no stranger may bring that
+ * about. */
 static bool plausible(const char *text) {
     size_t bytes = strlen(text);
-    return bytes > 0 && bytes <= LIMIT_CASE_NO_BYTES;
+    return bytes > 0 && bytes <= LIMIT_CASE_NO_BYTES && wire_utf8(text, bytes, false);
 }
 
 struct inquiry *inquiry_ask(struct inquirer *inquirer, const char *case_no, const char *code,
                             inquiry_fn *answered, void *arg, struct wb_error *err) {
     if (!plausible(case_no) || !plausible(code)) {
-        problem(err, WB_E_CASE_NOT_FOUND, "the number or the code is empty or too long");
+        problem(err, WB_E_CASE_NOT_FOUND, "the number or the code cannot be one");
         return NULL;
     }
     if (inquirer->waiting_count >= WAITING_MAX) {

@@ -17,6 +17,9 @@ typedef void inquiry_fn(void *arg, const wb_case *answer, const struct wb_error 
 
 /* NULL without memory. The subscriber outlives it. */
 struct inquirer *inquirer_new(wb_subscriber *subscriber, int timeout_ms);
+/* Another subscriber from now on, after the old one has been closed. What was asked of that is
+ * answered with WB_E_NOT_READY. */
+void inquirer_use(struct inquirer *inquirer, wb_subscriber *subscriber);
 /* Forgets what is open. After wb_subscriber_close, which lets go of the answers. */
 void inquirer_free(struct inquirer *inquirer);
 

@@ -15,7 +15,7 @@ struct language;
  *   item, case_no, headline, step, step_date, explain, kicker, since {text, iso}
  *   stamp {date, clock}
  *   rail [{label, state, word, date, now}]      state: done, now, next or stopped
- *   who {title, name, post, unit, agency, phone, tel, call} or who_unknown
+ *   who {title, name, post, unit, agency, phone, tel, call, unknown}
  *   todo {title, notices [notice]}, outcome {rows [{label, text}]}
  *   nodes [{offset, id, stage, step, time {text, iso}, handler {text, phone, tel}, notices,
  * details, tag, mark, link {href, text}, late, struck, current}], the newest first truncated, facts

@@ -9,6 +9,7 @@ import time
 import urllib.parse
 
 import pytest
+import zmq
 
 from support import wait
 from support.waybill import Gateway, metric
@@ -275,6 +276,17 @@ class TestApi:
         status, _, body = gateway.get("/api/v1/cases/A-1", Authorization="Bearer nonsense")
         assert status == 404 and json.loads(body)["error"]["code"] == "CASE_NOT_FOUND"
 
+    def test_a_code_that_is_no_text_harms_nobody(self, gateway, office):
+        """The broker ends the session of who sends it such a thing; it must not come so far."""
+        _, code = office("A-1", "RECEIVED")
+        for junk in (b"\xad\xff", b"\xc3", b"a\tb", b"x" * 5000):
+            for path in (b"/api/v1/cases/A-1", b"/api/v1/cases/A-1/events"):
+                heard = raw(gateway, b"GET " + path + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+                            b"Authorization: Bearer " + junk + b"\r\n\r\n")
+                assert heard.startswith(b"HTTP/1.1 404 ")
+        assert gateway.get(f"/c/A-1/{code}")[0] == 200
+        assert gateway.get("/readyz")[0] == 200
+
     def test_streams_too(self, gateway, office):
         _, code = office("A-1", "RECEIVED")
         for path, headers in ((f"/api/v1/cases/A-1/{code}/events", {}),
@@ -386,6 +398,28 @@ class TestStreams:
         expected = [session.publish(event("A-1", stage="UNDER_REVIEW"))[0].offset for _ in range(5)]
         wait.until(lambda: follower.ids() == expected, 20, "what happened meanwhile")
         wait.until(lambda: gateway.get("/readyz")[0] == 200, 20, "the gateway to be ready")
+
+    def test_survives_a_refusal_for_good(self, broker, gateway, publisher, event, stream, proto):
+        """A broker that refuses the session, as one of another version would, then the right one."""
+        session = publisher("first")
+        code = session.publish(event("A-1", stage="RECEIVED"), codes=True)[0].code
+        follower = stream("A-1", code)
+        follower.wait(1)
+        broker.stop()
+        with zmq.Context() as context, context.socket(zmq.ROUTER) as other:
+            other.linger = 0
+            other.bind(broker.streams)
+            assert other.poll(20000)
+            peer, _ = other.recv_multipart()
+            refusal = proto.Refusal(code=3, name="VERSION", message="not this version")
+            other.send_multipart([peer, proto.BrokerMessage(refusal=refusal).SerializeToString()])
+            wait.until(lambda: "refuses" in gateway.get("/readyz")[2].decode(), 20, "the refusal")
+        assert gateway.get(f"/c/A-1/{code}")[0] == 503
+        broker.start()
+        session = publisher("second")
+        offset = session.publish(event("A-1", stage="ACCEPTED"))[0].offset
+        wait.until(lambda: gateway.get("/readyz")[0] == 200, 20, "another session")
+        wait.until(lambda: follower.ids() == [offset], 20, "what happened meanwhile")
 
     def test_survives_the_gateway(self, gateway, office, stream):
         _, code = office("A-1", "RECEIVED")
