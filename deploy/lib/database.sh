@@ -1,13 +1,14 @@
 # A private PostgreSQL on a loopback port. Needs: data, var, run, log, port.
 #
-# PostgreSQL refuses to run as root. Started by root it belongs to the package's account, postgres;
-# where that account cannot reach the data directory (below /root, say), it gets a view of it, in a
-# mount namespace that nobody else sees.
+# PostgreSQL refuses to run as root. Started by root it belongs to the package's account, postgres,
+# which may be unable to reach the data directory: /root, say, is closed to it. Then root opens the
+# directory, and the server inherits it: to pass through /proc/self/fd/N nobody asks the directories
+# above for leave. It gains no other right by that.
 
 pg_bin=''
 pg_as=()    # how to become the account that owns the cluster
-pg_view=()  # how to enter the namespace, if one is needed
-pg_data=''  # the data directory as the server sees it
+pg_data=''  # the data directory as the server names it
+pg_open=''  # the directory to be opened for it, if it cannot reach it by itself
 
 # In a conninfo and in a passfile, a value may hold anything if these are escaped.
 conninfo_quote() {
@@ -43,7 +44,7 @@ pg_locate() {
 # Decides how the server will reach its data directory.
 pg_place() {
     local place=$data/postgres
-    pg_as=() pg_view=() pg_data=$place
+    pg_as=() pg_open='' pg_data=$place
     if [ "$(id -u)" != 0 ]; then
         mkdir -p -m 0700 "$place"
         return
@@ -55,20 +56,23 @@ pg_place() {
         mkdir -p -m 0700 "$place"
         chown postgres:postgres "$place"
     fi
-    if "${pg_as[@]}" test -w "$place" -a -x "$place" 2>/dev/null; then
-        return
+    if ! pg_run test -w "$place" -a -x "$place" 2>/dev/null; then
+        pg_open=$place pg_data=/proc/self/fd/8
+        pg_run test -w $pg_data/. -a -x $pg_data/. 2>/dev/null ||
+            fail "the account postgres cannot reach $place" '' \
+                'name a directory that it can reach: deploy/quickstart --data /srv/waybill'
     fi
-    pg_data=/mnt
-    pg_view=(unshare --mount -- /bin/sh -c
-        'mount --bind "$1" /mnt && shift && cd / && exec "$@"' view "$place")
-    "${pg_view[@]}" "${pg_as[@]}" test -w /mnt -a -x /mnt 2>/dev/null || fail \
-        "the account postgres cannot reach $place, and this system allows no mount namespace" '' \
-        'name a directory that it can reach: deploy/quickstart --data /srv/waybill'
 }
 
+# Where the account may stand, with the directory open that it cannot reach. For a subshell.
+pg_stand() {
+    cd /
+    [ -z "$pg_open" ] || exec 8<"$pg_open"
+}
+
+# pg_run COMMAND...: as the account that owns the cluster.
 pg_run() {
-    # The account need not be able to stand where we stand.
-    (cd / && exec "${pg_view[@]}" "${pg_as[@]}" "$@")
+    (pg_stand && exec "${pg_as[@]}" "$@")
 }
 
 pg_init() {
@@ -102,7 +106,7 @@ pg_start() {
         pg_place
         pg_init
         say "Starting PostgreSQL on 127.0.0.1:${port[postgres]}"
-        (cd / && launch postgres "${pg_view[@]}" "${pg_as[@]}" "$pg_bin/postgres" -D "$pg_data" \
+        (pg_stand && launch postgres "${pg_as[@]}" "$pg_bin/postgres" -D "$pg_data" \
             -c listen_addresses=127.0.0.1 -c "port=${port[postgres]}" -c unix_socket_directories= \
             -c fsync=on -c full_page_writes=on -c synchronous_commit=on)
     else

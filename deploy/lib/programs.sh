@@ -3,6 +3,15 @@
 bin=$root/build/bin
 programs=(waybilld waybill-gateway waybill waybill-adapter-file waybill-demo)
 
+install_packages() {
+    local missing
+    missing=$("$root/deploy/packages" --missing build run) && [ -z "$missing" ] && return
+    say "Installing $(wc -w <<<"$missing") packages (half a minute or more)"
+    "$root/deploy/packages" build run >"$log/packages.log" 2>&1 9>&- ||
+        fail 'the packages could not be installed' "$log/packages.log" \
+            'install them as is said above, then run deploy/quickstart again'
+}
+
 build() {
     local before=$SECONDS configure=()
     if [ ! -f "$root/build/build.ninja" ]; then
@@ -126,8 +135,7 @@ listen_on() {
 
 start_all() {
     local address='' listen
-    "$root/deploy/packages" build run 9>&- ||
-        fail 'packages are missing' '' 'install them, then run deploy/quickstart again'
+    install_packages
     build
     choose_ports
     choose_database
