@@ -281,8 +281,8 @@ class TestApi:
         _, code = office("A-1", "RECEIVED")
         for junk in (b"\xad\xff", b"\xc3", b"a\tb", b"x" * 5000):
             for path in (b"/api/v1/cases/A-1", b"/api/v1/cases/A-1/events"):
-                heard = raw(gateway, b"GET " + path + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
-                            b"Authorization: Bearer " + junk + b"\r\n\r\n")
+                heard = raw(gateway, b"GET " + path + b" HTTP/1.1\r\nHost: a\r\n"
+                            b"Connection: close\r\nAuthorization: Bearer " + junk + b"\r\n\r\n")
                 assert heard.startswith(b"HTTP/1.1 404 ")
         assert gateway.get(f"/c/A-1/{code}")[0] == 200
         assert gateway.get("/readyz")[0] == 200
@@ -412,7 +412,8 @@ class TestStreams:
             assert other.poll(20000)
             peer, _ = other.recv_multipart()
             refusal = proto.Refusal(code=3, name="VERSION", message="not this version")
-            other.send_multipart([peer, proto.BrokerMessage(refusal=refusal).SerializeToString()])
+            answer = proto.BrokerMessage(refusal=refusal)
+            other.send_multipart([peer, answer.SerializeToString()])
             wait.until(lambda: "refuses" in gateway.get("/readyz")[2].decode(), 20, "the refusal")
         assert gateway.get(f"/c/A-1/{code}")[0] == 503
         broker.start()
