@@ -400,7 +400,7 @@ class TestStreams:
         wait.until(lambda: gateway.get("/readyz")[0] == 200, 20, "the gateway to be ready")
 
     def test_survives_a_refusal_for_good(self, broker, gateway, publisher, event, stream, proto):
-        """A broker that refuses the session, as one of another version would, then the right one."""
+        """A broker that refuses the session, as another version would, then the right one."""
         session = publisher("first")
         code = session.publish(event("A-1", stage="RECEIVED"), codes=True)[0].code
         follower = stream("A-1", code)
