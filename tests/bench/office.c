@@ -31,6 +31,8 @@ void office_init(struct office *o, bool scattered_ids) {
     o->handler.unit = "行政审批科";
     o->handler.phone = "0519-85100000";
     o->notice.title = "请携带身份证原件到二楼三号窗口";
+    o->notice.due_date = "2026-03-09";
+    o->notice.url = "https://www.example.org/guide";
     o->attribute.name = "window";
     o->attribute.value = "3";
     o->notices[0] = &o->notice;
