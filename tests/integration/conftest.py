@@ -7,7 +7,9 @@ the wire contract with them. A failed test shows the end of every log.
 """
 
 import signal
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,16 @@ def database(postgres):
 @pytest.fixture(scope="session")
 def proto(tmp_path_factory):
     return wire.generate(tmp_path_factory.mktemp("proto"))
+
+
+@pytest.fixture(scope="session")
+def prefix():
+    """Waybill as an administrator installs it, but elsewhere: a path without spaces, because the
+    words of `$(pkg-config …)` in a document's command are split at them."""
+    with tempfile.TemporaryDirectory(prefix="waybill-installed-") as directory:
+        subprocess.run(["cmake", "--install", paths.BUILD, "--prefix", directory], check=True,
+                       stdout=subprocess.DEVNULL)
+        yield Path(directory)
 
 
 @pytest.fixture

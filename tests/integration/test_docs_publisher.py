@@ -23,14 +23,6 @@ def run(*command, cwd=None, **environment):
 
 
 @pytest.fixture(scope="module")
-def prefix(tmp_path_factory):
-    """Waybill as an administrator installs it, but elsewhere."""
-    directory = tmp_path_factory.mktemp("installed")
-    run("cmake", "--install", paths.BUILD, "--prefix", directory)
-    return directory
-
-
-@pytest.fixture(scope="module")
 def package(prefix):
     return os.path.dirname(next(prefix.rglob("waybill-publisher.pc")))
 

@@ -278,11 +278,8 @@ def blocks(language):
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory):
+def installed(prefix):
     """compiled(number): a program of the document, built as it says, with an installed Waybill."""
-    prefix = tmp_path_factory.mktemp("installed")
-    subprocess.run(["cmake", "--install", str(paths.BUILD), "--prefix", str(prefix)], check=True,
-                   stdout=subprocess.DEVNULL)
     described = next(prefix.rglob("waybill-subscriber.pc")).parent
     flags = subprocess.run(["pkg-config", "--cflags", "--libs", "waybill-subscriber"], text=True,
                            env={**os.environ, "PKG_CONFIG_PATH": str(described)}, check=True,
