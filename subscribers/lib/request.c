@@ -29,12 +29,13 @@ static void release(struct request *request) {
     free(request);
 }
 
+/* Each time under a new number, so that nothing of an earlier session passes for the answer. */
 static void ask(wb_subscriber *subscriber, struct request *request) {
     Waybill__V1__CaseQuery query = WAYBILL__V1__CASE_QUERY__INIT;
     client_message message = WAYBILL__V1__CLIENT_MESSAGE__INIT;
     message.body_case = WAYBILL__V1__CLIENT_MESSAGE__BODY_CASE_QUERY;
     message.case_query = &query;
-    query.request = request->number;
+    query.request = request->number = ++subscriber->numbers;
     query.case_no = request->case_no;
     query.code = request->code;
     query.limit = request->limit;
@@ -156,7 +157,6 @@ int wb_case_request(wb_subscriber *subscriber, const char *case_no, const char *
         release(request);
         return problem(err, WB_E_SYSTEM, "%s", strerror(ENOMEM));
     }
-    request->number = ++subscriber->numbers;
     request->limit = limit;
     request->deadline_us = subscriber_deadline(timeout_ms);
     request->answer = answer;

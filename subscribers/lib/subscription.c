@@ -316,9 +316,13 @@ void subscriptions_refuse(wb_subscriber *subscriber, const Waybill__V1__Refusal 
 }
 
 void subscriptions_opened(wb_subscriber *subscriber) {
-    for (size_t i = 0; i < subscriber->subscription_count; i++)
-        if (!subscriber->subscriptions[i]->error.code)
-            subscribe(subscriber->subscriptions[i]);
+    for (size_t i = 0; i < subscriber->subscription_count; i++) {
+        wb_subscription *subscription = subscriber->subscriptions[i];
+        if (subscription->error.code)
+            subscription->number = ++subscriber->numbers; /* keeps the list in order */
+        else
+            subscribe(subscription);
+    }
 }
 
 static void begin_again(wb_subscriber *subscriber, wb_subscription *subscription) {

@@ -273,6 +273,33 @@ static void test_a_refused_subscription_is_over(void **state) {
     assert_null(peer_read(&fixture->peer, fixture->subscriber, 50));
 }
 
+/* Subscriptions are found by number: the one that begins no more must not hide those beside it. */
+static void test_a_refused_subscription_hides_no_other(void **state) {
+    struct fixture *fixture = *state;
+    wb_subscription *first = follow(fixture, 0);
+    wb_subscription *bad = follow(fixture, 7777);
+    wb_subscription *last = follow(fixture, 1);
+    peer_greet(&fixture->peer, fixture->subscriber);
+    begin(fixture, 0, 5);
+    uint64_t number = begin(fixture, 7777, 5);
+    begin(fixture, 1, 5);
+    peer_refuse(&fixture->peer, WB_E_CURSOR_UNKNOWN, number, 0);
+    for (int session = 0; session < 3; session++) {
+        peer_refuse(&fixture->peer, WB_E_NO_SESSION, 0, 0);
+        peer_greet(&fixture->peer, fixture->subscriber);
+        uint64_t cursor = 2 * (uint64_t)session;
+        uint64_t of_first = begin(fixture, cursor, 9);
+        uint64_t of_last = begin(fixture, cursor + 1, 9);
+        assert_null(peer_read(&fixture->peer, fixture->subscriber, 20));
+        peer_deliver(&fixture->peer, of_first, cursor + 1, cursor + 2, 1, cursor + 2);
+        peer_deliver(&fixture->peer, of_last, cursor + 2, cursor + 3, 1, cursor + 3);
+        expect_next(first, cursor + 1, cursor + 2);
+        expect_next(last, cursor + 2, cursor + 3);
+    }
+    assert_int_equal(wb_subscription_error(bad)->code, WB_E_CURSOR_UNKNOWN);
+    assert_true(wb_subscriber_up(fixture->subscriber));
+}
+
 static void test_too_many_subscriptions_wait(void **state) {
     struct fixture *fixture = *state;
     wb_subscription *all = follow(fixture, 0);
@@ -440,6 +467,27 @@ static void test_questions_outlive_a_session(void **state) {
     assert_int_equal(answer.code, 0);
 }
 
+/* An answer that was under way when the session ended may be older than what the caller has seen
+ * since. */
+static void test_an_answer_of_the_session_before_is_none(void **state) {
+    struct fixture *fixture = *state;
+    struct answer answer;
+    peer_greet(&fixture->peer, fixture->subscriber);
+    ask(fixture, "A-1", 5000, &answer);
+    const client_message *message = peer_expect(&fixture->peer, fixture->subscriber, CASE_QUERY);
+    uint64_t number = message->case_query->request;
+    peer_refuse(&fixture->peer, WB_E_NO_SESSION, 0, 0);
+    peer_greet(&fixture->peer, fixture->subscriber);
+    message = peer_expect(&fixture->peer, fixture->subscriber, CASE_QUERY);
+    uint64_t again = message->case_query->request;
+    peer_answer(&fixture->peer, number, (char *)"A-1", 1);
+    peer_refuse(&fixture->peer, WB_E_CASE_NOT_FOUND, 0, number);
+    peer_answer(&fixture->peer, again, (char *)"A-1", 2);
+    wait_for(fixture, &answer);
+    assert_int_equal(answer.code, 0);
+    assert_int_equal(answer.nodes, 2);
+}
+
 static void test_questions_time_out(void **state) {
     struct fixture *fixture = *state;
     struct answer answer;
@@ -567,12 +615,14 @@ int main(void) {
         TEST(order_of_the_log),
         TEST(garbage_opens_anew),
         TEST(a_refused_subscription_is_over),
+        TEST(a_refused_subscription_hides_no_other),
         TEST(too_many_subscriptions_wait),
         TEST(silence),
         TEST(the_broker_dies_and_comes_back),
         TEST(refused_for_good),
         TEST(questions),
         TEST(questions_outlive_a_session),
+        TEST(an_answer_of_the_session_before_is_none),
         TEST(questions_time_out),
         TEST(callbacks_on_a_loop),
         TEST(filters),
