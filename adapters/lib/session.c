@@ -91,8 +91,15 @@ static void wait_and_greet(struct session *s, int64_t now_us, const char *words)
     enter(s, SESSION_WAITING, words);
 }
 
-/* The broker said something that it should not say. */
+static bool listening(const struct session *s) {
+    return s->state == SESSION_GREETING || s->state == SESSION_OPEN;
+}
+
+/* The broker said something that it should not say. Without a session, and above all behind a
+ * refusal for good, it changes nothing. */
 static void protocol_error(struct session *s, int64_t now_us, const char *words) {
+    if (!listening(s))
+        return;
     bool open = s->state == SESSION_OPEN;
     wait_and_greet(s, now_us, words);
     if (!open)
@@ -177,7 +184,7 @@ static bool is_of_the_past(const struct session *s, int code) {
 static void on_refusal(struct session *s, const Waybill__V1__Refusal *refusal, int64_t now_us) {
     struct wb_error err;
     frame_refusal_error(refusal, &err);
-    if (s->state != SESSION_GREETING && s->state != SESSION_OPEN)
+    if (!listening(s))
         return;
     if (is_of_the_past(s, err.code))
         return;
@@ -208,6 +215,7 @@ static void on_message(struct session *s, const uint8_t *data, size_t bytes, int
     arena_reset(&s->arena);
     if (frame_broker(data, bytes, &s->arena, &message, &err)) {
         char words[600];
+        problem_hint(&err, "is this a Waybill broker's ingest endpoint?");
         protocol_error(s, now_us, problem_line(&err, words, sizeof words));
         return;
     }

@@ -350,6 +350,29 @@ static void test_refused_for_good(void **state) {
     assert_int_equal(f->broker.hellos, 1);
 }
 
+/* What the broker says behind a refusal for good, be it in the same breath, opens nothing anew. */
+static void test_garbage_behind_a_refusal(void **state) {
+    struct fixture *f = *state;
+    f->broker.refuse_hello = WB_E_VERSION;
+    open_publisher(f);
+    while (!f->broker.hellos) {
+        wb_publisher_poll(f->publisher, 1, NULL);
+        broker_serve(&f->broker);
+    }
+    broker_say(&f->broker, "\xff\xff\xff", 3, false);
+    broker_say(&f->broker, "", 0, true);
+    PUMP_UNTIL(f, wb_publisher_poll(f->publisher, 0, &f->err) < 0);
+    for (int i = 0; i < 300; i++) {
+        broker_serve(&f->broker);
+        assert_int_equal(wb_publisher_poll(f->publisher, 1, &f->err), -1);
+        struct timespec pause = {.tv_nsec = 1000000};
+        nanosleep(&pause, NULL);
+    }
+    assert_int_equal(f->err.code, WB_E_VERSION);
+    assert_int_equal(f->downs, 1);
+    assert_int_equal(f->broker.hellos, 1);
+}
+
 static void test_refused_for_now(void **state) {
     struct fixture *f = *state;
     f->broker.refuse_hello = WB_E_NOT_READY;
@@ -393,6 +416,8 @@ static void test_garbage(void **state) {
     PUMP_UNTIL(f, f->ups == 1);
     broker_say(&f->broker, "\xff\xff\xff", 3, false);
     PUMP_UNTIL(f, f->ups == 2);
+    assert_non_null(strstr(f->words, "a Waybill broker's ingest endpoint?"));
+    assert_null(strstr(f->words, "ClientMessage"));
     broker_say(&f->broker, "", 0, true); /* two frames */
     PUMP_UNTIL(f, f->ups == 3);
     broker_say(&f->broker, "", 0, false); /* a message without a body: passed over */
@@ -512,6 +537,7 @@ int main(void) {
         WITH_BROKER(test_full_window_stops),
         WITH_BROKER(test_flush_gives_up),
         WITH_BROKER(test_refused_for_good),
+        WITH_BROKER(test_garbage_behind_a_refusal),
         WITH_BROKER(test_refused_for_now),
         WITH_BROKER(test_short_acknowledgement),
         WITH_BROKER(test_garbage),
