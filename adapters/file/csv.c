@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "adapters/file/decode.h"
+#include "adapters/file/quotes.h"
 #include "adapters/file/reader.h"
 #include "adapters/lib/text.h"
 #include "common/buffer.h"
@@ -18,6 +19,7 @@ struct csv_reader {
     struct reader reader; /* the first member */
     struct reader_options options;
     struct csv_parser parser;
+    struct quotes quotes; /* what the parser has been given ends in this state */
     struct decode *decode;
     struct buffer text; /* the piece at hand, as UTF-8 */
     struct record *record;
@@ -181,15 +183,43 @@ static int parser_fault(struct csv_reader *csv, struct wb_error *err) {
     return -1;
 }
 
+/* Text behind the end of a quoted value: the row is lost, since nobody knows what was meant. */
+static void quote_fault(struct csv_reader *csv) {
+    static const char hint[] = "write a quote within a quoted value twice: \"a \"\"b\"\" c\"";
+    if (!csv->has_header) {
+        break_off(csv, "text stands behind a closing quote in the header", hint);
+        return;
+    }
+    if (csv->fault.code != WB_OK)
+        return;
+    if (csv->at < csv->width)
+        problem(&csv->fault, WB_E_FORMAT, "text stands behind the closing quote of \"%.80s\"",
+                column_name(csv, csv->at));
+    else
+        problem(&csv->fault, WB_E_FORMAT, "text stands behind the closing quote of value %zu",
+                csv->at + 1);
+    problem_hint(&csv->fault, "%s", hint);
+}
+
 static int parse(struct csv_reader *csv, struct wb_error *err) {
+    const char *text = (const char *)csv->text.data;
     size_t bytes = csv->text.length;
     if (csv->text.failed)
         return problem(err, WB_E_SYSTEM, "no memory to read %.100s", csv->options.name);
-    if (bytes > 0 && csv_parse(&csv->parser, csv->text.data, bytes, on_field, on_row, csv) != bytes)
-        return parser_fault(csv, err);
+    while (bytes > 0 && !csv->stopped) {
+        size_t skipped = quotes_skip(&csv->quotes, text, bytes);
+        size_t good = quotes_scan(&csv->quotes, text + skipped, bytes - skipped);
+        if (good > 0 &&
+            csv_parse(&csv->parser, text + skipped, good, on_field, on_row, csv) != good)
+            return parser_fault(csv, err);
+        text += skipped + good;
+        bytes -= skipped + good;
+        if (bytes > 0)
+            quote_fault(csv);
+        if (csv->broken.code != WB_OK)
+            return parser_fault(csv, err);
+    }
     buffer_clear(&csv->text);
-    if (csv->broken.code != WB_OK)
-        return parser_fault(csv, err);
     return csv->stopped ? READER_STOPPED : 0;
 }
 
@@ -237,6 +267,7 @@ struct reader *csv_reader_new(const struct reader_options *options, struct wb_er
     csv_init(&csv->parser, PARSER_OPTIONS);
     csv_set_realloc_func(&csv->parser, bounded_realloc);
     csv_set_blk_size(&csv->parser, 4096);
+    csv->quotes.delimiter = options->delimiter ? options->delimiter : CSV_COMMA;
     if (options->delimiter)
         csv_set_delim(&csv->parser, (unsigned char)options->delimiter);
     buffer_init(&csv->text, 0);

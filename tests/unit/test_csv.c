@@ -98,6 +98,23 @@ static void test_broken_rows_do_not_stop_the_others(void **state) {
            "4: no=3 b=z\n");
 }
 
+static void test_text_behind_a_closed_quote(void **state) {
+    (void)state;
+    expect(plain, "no,b,c\n1,\"foo\"x,A\n2,\"bar\",B\n3,c,C\n",
+           "2! text stands behind the closing quote of \"b\"\n"
+           "3: no=2 b=bar c=B\n4: no=3 b=c c=C\n");
+    expect(plain, "no,b\r\n\"1\" \"2\",x\r\n\"3\" ,\" y\"\t\r\n4,\"a\"b",
+           "2! text stands behind the closing quote of \"no\"\n"
+           "3: no=3 b= y\n"
+           "4! text stands behind the closing quote of \"b\"\n");
+    expect(plain, "no,b\n1,2,\"3\"x\n4,\"\"\"5\"\"\"\n",
+           "2! text stands behind the closing quote of value 3\n3: no=4 b=\"5\"\n");
+    expect((struct reader_options){.delimiter = '\t'}, "no\tb\n\"1\"\t\"2\"\n\"3\",\t4\n5\t6\n",
+           "2: no=1 b=2\n3! text stands behind the closing quote of \"no\"\n"
+           "4: no=5 b=6\n");
+    expect_fault(plain, "\"no\"x,b\n1,2\n", "input:1: text stands behind a closing quote");
+}
+
 static void test_nul(void **state) {
     (void)state;
     static const char text[] = "a,b\n1,x\0y\n2,z\n";
@@ -192,6 +209,7 @@ int main(void) {
         cmocka_unit_test(test_encodings),
         cmocka_unit_test(test_utf16),
         cmocka_unit_test(test_broken_rows_do_not_stop_the_others),
+        cmocka_unit_test(test_text_behind_a_closed_quote),
         cmocka_unit_test(test_nul),
         cmocka_unit_test(test_headers),
         cmocka_unit_test(test_open_quote_is_bounded),
