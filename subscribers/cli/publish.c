@@ -22,6 +22,7 @@
 #include <waybill/publisher.h>
 
 #define PENDING_MAX   8192                       /* lines without an acknowledgement */
+#define PENDING_BYTES ((size_t)8 * 1024 * 1024)  /* of them */
 #define ARENA_BYTES   ((size_t)16 * 1024 * 1024) /* one event, parsed */
 #define WORD_AFTER_US INT64_C(2000000)           /* without the broker, before it is said */
 
@@ -37,6 +38,7 @@ struct publish {
     bool up, told;                /* the session; that it is waited for */
     int64_t waiting_us;           /* since when events wait and nothing comes */
     struct sent *oldest, *newest; /* without a receipt */
+    size_t pending_bytes;         /* their lines */
     struct wb_error fatal;
     bool failed;
 };
@@ -45,19 +47,20 @@ struct publish {
  * in the order of the events, so those that wait form a queue. */
 struct sent {
     struct sent *next;
-    size_t line;
+    size_t line, bytes; /* the line's number and length */
     const char *stage;
     const char *case_no;
     char event_id[];
 };
 
-static struct sent *sent_new(size_t line, const wb_event *event) {
+static struct sent *sent_new(size_t line, size_t bytes, const wb_event *event) {
     size_t id = strlen(event->event_id) + 1, number = strlen(event->case_no) + 1;
     struct sent *sent = malloc(sizeof *sent + id + number);
     if (!sent)
         return NULL;
     sent->next = NULL;
     sent->line = line;
+    sent->bytes = bytes;
     sent->stage = event->stage ? stage_name(event->stage) : kind_name(event->kind);
     memcpy(sent->event_id, event->event_id, id);
     sent->case_no = memcpy(sent->event_id + id, event->case_no, number);
@@ -70,6 +73,7 @@ static void sent_push(struct publish *p, struct sent *sent) {
     else
         p->oldest = sent;
     p->newest = sent;
+    p->pending_bytes += sent->bytes;
 }
 
 /* Takes the newest back. */
@@ -79,6 +83,7 @@ static void sent_pop(struct publish *p) {
         before = *at;
         at = &before->next;
     }
+    p->pending_bytes -= (*at)->bytes;
     free(*at);
     *at = NULL;
     p->newest = before;
@@ -149,6 +154,7 @@ static void on_receipt(void *arg, const struct wb_receipt *receipt) {
         print_receipt(p, sent, receipt);
     }
     p->oldest = sent->next;
+    p->pending_bytes -= sent->bytes;
     free(sent);
 }
 
@@ -245,6 +251,11 @@ static bool give_up(struct publish *p, const struct wb_error *err) {
     return false;
 }
 
+/* The library holds twice as many bytes, and then waits within a call for as long as it takes. */
+static bool has_room(const struct publish *p) {
+    return wb_publisher_pending(p->publisher) < PENDING_MAX && p->pending_bytes < PENDING_BYTES;
+}
+
 static bool publish_line(struct publish *p, const char *line, size_t length) {
     static const char bom[] = "\xef\xbb\xbf";
     if (p->lines.number == 1 && length >= 3 && !memcmp(line, bom, 3)) {
@@ -259,12 +270,12 @@ static bool publish_line(struct publish *p, const char *line, size_t length) {
         print_refusal(p, p->lines.number, &err);
         return true;
     }
-    while (wb_publisher_pending(p->publisher) >= PENDING_MAX && !command_stopped)
+    while (!has_room(p) && !command_stopped)
         if (!pump(p, 100)) {
             p->failed = true;
             return false;
         }
-    struct sent *sent = sent_new(p->lines.number, event);
+    struct sent *sent = sent_new(p->lines.number, length, event);
     if (!sent) {
         problem(&err, WB_E_SYSTEM, "no memory");
         return give_up(p, &err);

@@ -126,6 +126,17 @@ def test_without_a_broker_it_says_so_and_gives_up_when_told(cli):
     assert endpoint in gave_up and "1" in gave_up
 
 
+def test_large_events_do_not_outwait_the_timeout(cli, tmp_path):
+    """More bytes than the library holds, in fewer events than would fill the window."""
+    (tmp_path / "large").write_text(ndjson(*(event(n, attributes={
+        f"a{at}": "x" * 1900 for at in range(30)}) for n in range(400))))
+    endpoint = f"tcp://127.0.0.1:{wait.free_port()}"
+    done = cli("publish", "--source", "permits", "--ingest", endpoint, "--timeout", "3", "large",
+               status=1)
+    assert "waiting for the broker" in done.stderr
+    assert f"no acknowledgement from {endpoint}" in done.stderr
+
+
 def start_piped(cli, broker, *options):
     return subprocess.Popen(
         [paths.program("waybill"), "publish", "--source", "permits", *options, "-"],
