@@ -17,10 +17,18 @@ static const wb_event *event_of(const wb_record *record) {
     return record && record->event ? record->event : &no_event;
 }
 
-/* "2026-03-02 09:00", local to the place of the event. */
+static bool is_time(int64_t us) {
+    return us > 0 && us < FIELD_TIME_END_US;
+}
+
+/* "2026-03-02 09:00", local to the place of the event; "?" for what can be no event's time, as a
+ * broker that is none may send it. */
 static const char *local_time(int64_t us, int offset_minutes, bool date_only, char *text) {
     struct timestamp time = {
         .us = us, .offset_minutes = (int16_t)offset_minutes, .date_only = date_only};
+    if (!is_time(us) || offset_minutes < -FIELD_OFFSET_MINUTES ||
+        offset_minutes > FIELD_OFFSET_MINUTES)
+        return strcpy(text, "?");
     timestamp_format(&time, text);
     char *divider = strchr(text, 'T');
     if (divider && strlen(divider) > 6) {
@@ -264,7 +272,7 @@ static void put_since(struct screen *screen, const wb_case *answer, enum languag
     const wb_event *event = current_event(answer);
     int offset = event != &no_event ? event->utc_offset_minutes : FIELD_DEFAULT_OFFSET;
     char time[TIMESTAMP_TEXT], far[60], text[200];
-    if (!answer->state->since_us)
+    if (!is_time(answer->state->since_us))
         return;
     local_time(answer->state->since_us, offset, event->date_only, time);
     words_distance(answer->state->since_us, now_us, language, far, sizeof far);

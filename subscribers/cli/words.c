@@ -102,13 +102,18 @@ const char *words(enum phrase phrase, enum language language) {
     return phrases[phrase][language];
 }
 
+/* A broker may send any number; the range of an event's time leaves room to subtract. */
+static int64_t within_range(int64_t us) {
+    return us < 0 ? 0 : us > FIELD_TIME_END_US ? FIELD_TIME_END_US : us;
+}
+
 const char *words_distance(int64_t us, int64_t now_us, enum language language, char *text,
                            unsigned long size) {
     static const struct {
         int64_t seconds;
         pair unit;
     } units[] = {{86400, {"天", "day"}}, {3600, {"小时", "hour"}}, {60, {"分钟", "minute"}}};
-    int64_t seconds = (now_us - us) / 1000000;
+    int64_t seconds = (within_range(now_us) - within_range(us)) / 1000000;
     int64_t far = seconds < 0 ? -seconds : seconds;
     size_t unit = 0;
     while (unit < 2 && far < units[unit].seconds)

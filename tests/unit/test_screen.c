@@ -9,6 +9,7 @@
 #include <qrencode.h>
 
 #include "proto/field.h"
+#include "subscribers/cli/courier.h"
 #include "subscribers/cli/qr.h"
 #include "subscribers/cli/screen.h"
 #include "subscribers/cli/words.h"
@@ -183,6 +184,39 @@ static void test_distances(void **state) {
     }
 }
 
+/* A broker can send any number as a time. */
+static void test_times_that_are_none(void **state) {
+    (void)state;
+    static const int64_t times[] = {INT64_MIN, -1, 0, INT64_C(7258118400000000), INT64_MAX};
+    static const int offsets[] = {INT32_MIN, -1081, 480, 1081, INT32_MAX};
+    char said[60];
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        words_distance(times[i], 1767225600000000, ENGLISH, said, sizeof said);
+        assert_non_null(strstr(said, i < 3 ? "ago" : "in "));
+        wb_event event = WB_EVENT_INIT;
+        event.occurred_at_us = times[i];
+        event.utc_offset_minutes = offsets[i];
+        wb_record record = WAYBILL__V1__RECORD__INIT;
+        record.offset = 1;
+        record.event = &event;
+        Waybill__V1__Node node = WAYBILL__V1__NODE__INIT;
+        node.record = &record;
+        Waybill__V1__Node *nodes[] = {&node};
+        Waybill__V1__CaseState case_state = WAYBILL__V1__CASE_STATE__INIT;
+        case_state.current_offset = 1;
+        case_state.since_us = times[i];
+        wb_case answer = WAYBILL__V1__CASE_ANSWER__INIT;
+        answer.state = &case_state;
+        answer.nodes = nodes;
+        answer.n_nodes = 1;
+        struct screen screen = opened(0);
+        courier_case(&screen, &answer, ENGLISH, 1767225600000000);
+        const char *shown = written(&screen);
+        assert_non_null(strstr(shown, "\n?"));
+        assert_null(strstr(shown, "Since"));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_widths),
@@ -193,6 +227,7 @@ int main(void) {
         cmocka_unit_test(test_qr_codes),
         cmocka_unit_test(test_every_value_has_its_words),
         cmocka_unit_test(test_distances),
+        cmocka_unit_test(test_times_that_are_none),
     };
     int failed = cmocka_run_group_tests_name("screen", tests, NULL, NULL);
     free(text);
