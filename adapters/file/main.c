@@ -53,7 +53,8 @@ static const struct argp_option options_table[] = {
 static void take_speed(struct import_options *options, const char *text, struct argp_state *state) {
     options->replay = true;
     if (!replay_speed(text, &options->factor))
-        argp_error(state, "--speed '%s': write a number and x, such as 1000x, or max", text);
+        argp_error(state, "--speed '%s': write a number from 0.001 and x, such as 1000x, or max",
+                   text);
 }
 
 static void take_count(struct import_options *options, const char *text, struct argp_state *state) {

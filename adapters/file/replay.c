@@ -16,7 +16,7 @@ bool replay_speed(const char *text, double *factor) {
     *factor = strtod(text, &end);
     if (*end == 'x')
         end++;
-    return *end == '\0' && *factor > 0 && *factor <= 1e12;
+    return *end == '\0' && *factor >= REPLAY_SLOWEST && *factor <= 1e12;
 }
 
 /* Waits until the event is due, with acknowledgements handled meanwhile. */

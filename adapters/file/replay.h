@@ -8,7 +8,8 @@
 
 #include "adapters/file/sorter.h"
 
-#define REPLAY_MAX 0.0 /* as fast as it goes */
+#define REPLAY_MAX     0.0   /* as fast as it goes */
+#define REPLAY_SLOWEST 0.001 /* a day in three years: less is a slip */
 
 /* Where the events go, and the clock. Each gives 0, or -1 and err to end the replay. */
 struct replay_outlet {
@@ -19,7 +20,8 @@ struct replay_outlet {
     void *arg;
 };
 
-/* "1000x", "0.5x", "60" or "max"; false if it is none of them. */
+/* "1000x", "0.5x", "60" or "max"; false if it is none of them or slower than
+ * REPLAY_SLOWEST. */
 bool replay_speed(const char *text, double *factor);
 
 /* Until the sorter is empty or the outlet stopped: 0. The first event goes at once. An event that

@@ -192,11 +192,12 @@ static void test_stop(void **state) {
 
 static void test_speeds(void **state) {
     (void)state;
-    static const char *const wrong[] = {"",      "x",    "-1x", "0x",    "0",
-                                        "1000y", "fast", "nan", "1e400x"};
+    static const char *const wrong[] = {"",     "x",   "-1x",    "0x",     "0",      "1000y",
+                                        "fast", "nan", "1e400x", "1e-300", "0.0009x"};
     double factor = -1;
     assert_true(replay_speed("1000x", &factor) && factor == 1000);
     assert_true(replay_speed("0.5x", &factor) && factor == 0.5);
+    assert_true(replay_speed("0.001x", &factor) && factor == 0.001);
     assert_true(replay_speed("60", &factor) && factor == 60);
     assert_true(replay_speed("max", &factor) && factor == REPLAY_MAX);
     for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
