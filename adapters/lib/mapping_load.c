@@ -222,6 +222,17 @@ static bool one_of(const char *name, const char *const *names) {
     return *names != NULL;
 }
 
+/* What tells one record's case or event from another's cannot be the same for all. */
+static int check_column(struct load *load, const struct mapping_rule *rule,
+                        const struct yaml_node *node) {
+    if (strcmp(rule->name, "case_no") != 0 && strcmp(rule->name, "event_id") != 0)
+        return 0;
+    yaml_problem(load->file, node, load->err, "%s: '%.60s' names no column", rule->name,
+                 yaml_text(node));
+    return problem_hint(load->err, "every record would have the same; write \"{%.60s}\"",
+                        yaml_text(node));
+}
+
 /* A constant is tried once, here, where its line can be told. */
 static int check_constant(struct load *load, const struct mapping_rule *rule,
                           const struct yaml_node *node) {
@@ -262,6 +273,8 @@ static int load_rule(struct load *load, const struct yaml_node *key,
     rule->required = one_of(name, required);
     rule->whole = one_of(name, whole);
     mapping->sets_event_id |= strcmp(name, "event_id") == 0;
+    if (rule->constant && check_column(load, rule, value))
+        return -1;
     return rule->constant ? check_constant(load, rule, value) : 0;
 }
 

@@ -56,6 +56,12 @@ static const char *add_column(struct template *template, const char *at, struct 
     return add_part(template, column, 0, 0, err) ? NULL : at + bytes + 1;
 }
 
+static int stray_brace(const char *at, struct wb_error *err) {
+    problem(err, WB_E_USAGE, "nothing opens the brace at \"%.60s\"", at);
+    return problem_hint(
+        err, "open it with '{' before the column's name, or write '}}' for a literal brace");
+}
+
 static int parse(struct template *template, struct wb_error *err) {
     const char *at = template->text;
     size_t length = 0, from = 0; /* of the literals; where the open literal begins */
@@ -70,7 +76,8 @@ static int parse(struct template *template, struct wb_error *err) {
                 return -1;
             from = length;
             continue;
-        }
+        } else if (*at == '}')
+            return stray_brace(at, err);
         template->literals[length++] = *at++;
     }
     template->literals[length] = '\0';
