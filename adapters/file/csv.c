@@ -68,8 +68,10 @@ static void name_column(struct csv_reader *csv, const char *name, size_t bytes) 
     }
     if (column == COLUMN_NONE || record_put(csv->record, column, "", 0, NULL))
         break_off(csv, "the header's names are not different", "give each column its own name");
-    else
+    else {
+        columns_at(csv->options.columns, column)->present = true;
         csv->columns[csv->width++] = column;
+    }
 }
 
 static const char *column_name(const struct csv_reader *csv, size_t at) {

@@ -60,7 +60,7 @@ static void put_unmapped(const struct report *report, FILE *to) {
 }
 
 static bool is_unknown(const struct column *column) {
-    return column->used && column->records == 0;
+    return column->used && column->records == 0 && !column->present;
 }
 
 static bool is_unused(const struct column *column) {

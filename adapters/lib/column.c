@@ -71,7 +71,8 @@ const char *columns_nearest(const struct columns *columns, const char *name) {
     if (!known)
         return NULL;
     for (size_t i = 0; i < columns->count; i++)
-        if (columns->all[i].records > 0 && strcmp(columns->all[i].name, name) != 0)
+        if ((columns->all[i].records > 0 || columns->all[i].present) &&
+            strcmp(columns->all[i].name, name) != 0)
             known[count++] = columns->all[i].name;
     found = nearest(name, known);
     free(known);

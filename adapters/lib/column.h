@@ -17,6 +17,7 @@ struct column {
     uint64_t records; /* that had it */
     uint64_t filled;  /* of them, with a value that is not empty */
     bool used;        /* a rule of the mapping names it */
+    bool present;     /* a header names it, whether records could be read or not */
 };
 
 struct columns;
@@ -31,7 +32,8 @@ int columns_enter(struct columns *columns, const char *name, size_t bytes);
 size_t columns_count(const struct columns *columns);
 struct column *columns_at(struct columns *columns, int column);
 
-/* The name most like this one among the columns that records had; NULL if there is none. */
+/* The name most like this one among the columns that records had or a header names; NULL if there
+ * is none. */
 const char *columns_nearest(const struct columns *columns, const char *name);
 
 #endif
