@@ -360,8 +360,13 @@ static int open_all(struct import *import, struct wb_error *err) {
     import->input = input_open(options->path, err);
     if (!import->input)
         return -1;
-    import->rejects = rejects_new(options->rejects, input_name(import->input), options->quiet,
-                                  &import->progress, err);
+    struct rejects_options rejects = {.path = options->rejects,
+                                      .name = input_name(import->input),
+                                      .input = options->path,
+                                      .mapping = options->mapping,
+                                      .quiet = options->quiet,
+                                      .progress = &import->progress};
+    import->rejects = rejects_new(&rejects, err);
     if (!import->rejects || open_reader(import, err))
         return -1;
     convert_init(&import->convert, import->mapping);

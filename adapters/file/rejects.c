@@ -1,9 +1,12 @@
 #include "adapters/file/rejects.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "adapters/file/progress.h"
 #include "adapters/lib/text.h"
@@ -21,22 +24,59 @@ struct rejects {
     struct buffer line;
 };
 
-struct rejects *rejects_new(const char *path, const char *name, bool quiet,
-                            struct progress *progress, struct wb_error *err) {
+static bool is_same(const struct stat *info, const char *path) {
+    struct stat other;
+    int failed = !path                    ? -1
+                 : strcmp(path, "-") == 0 ? fstat(STDIN_FILENO, &other)
+                                          : stat(path, &other);
+    return !failed && info->st_dev == other.st_dev && info->st_ino == other.st_ino;
+}
+
+/* Empties the file, unless it is one that this run reads: 0, or -1 and err. */
+static int empty(int fd, const struct rejects_options *options, struct wb_error *err) {
+    struct stat info;
+    if (fstat(fd, &info) || !S_ISREG(info.st_mode))
+        return 0;
+    bool input = is_same(&info, options->input);
+    if (input || is_same(&info, options->mapping)) {
+        problem(err, WB_E_USAGE, "--rejects %.160s is the %s", options->path,
+                input ? "file that is read" : "mapping");
+        return problem_hint(err, "name another file: it would be overwritten");
+    }
+    if (ftruncate(fd, 0))
+        return problem(err, WB_E_SYSTEM, "%.160s cannot be emptied: %s", options->path,
+                       strerror(errno));
+    return 0;
+}
+
+static FILE *open_file(const struct rejects_options *options, struct wb_error *err) {
+    int fd = open(options->path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
+    if (fd < 0) {
+        problem(err, WB_E_SYSTEM, "%.160s cannot be written: %s", options->path, strerror(errno));
+        problem_hint(err, "give --rejects a file in a directory that exists");
+        return NULL;
+    }
+    FILE *file = empty(fd, options, err) ? NULL : fdopen(fd, "w");
+    if (!file && err->code == WB_OK)
+        problem(err, WB_E_SYSTEM, "out of memory");
+    if (!file)
+        close(fd);
+    return file;
+}
+
+struct rejects *rejects_new(const struct rejects_options *options, struct wb_error *err) {
     struct rejects *rejects = calloc(1, sizeof(*rejects));
     if (!rejects) {
         problem(err, WB_E_SYSTEM, "out of memory");
         return NULL;
     }
-    *rejects = (struct rejects){.path = path, .name = name, .quiet = quiet, .progress = progress};
+    *rejects = (struct rejects){.path = options->path,
+                                .name = options->name,
+                                .quiet = options->quiet,
+                                .progress = options->progress};
     buffer_init(&rejects->line, 0);
-    if (!path)
+    if (!options->path || (rejects->file = open_file(options, err)))
         return rejects;
-    rejects->file = fopen(path, "we");
-    if (rejects->file)
-        return rejects;
-    problem(err, WB_E_SYSTEM, "%.160s cannot be written: %s", path, strerror(errno));
-    problem_hint(err, "give --rejects a file in a directory that exists");
     free(rejects);
     return NULL;
 }

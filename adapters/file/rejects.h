@@ -19,10 +19,18 @@ struct rejects_reason {
     uint64_t count;
 };
 
-/* path: NULL for no file. name: of the input, for complaints; kept by reference like progress,
- * whose line makes room. NULL and err if the file cannot be written. */
-struct rejects *rejects_new(const char *path, const char *name, bool quiet,
-                            struct progress *progress, struct wb_error *err);
+/* All of them kept by reference. */
+struct rejects_options {
+    const char *path;            /* NULL: no file */
+    const char *name;            /* of the input, for complaints */
+    const char *input, *mapping; /* paths that the file must not be; "-": standard input; or NULL */
+    bool quiet;
+    struct progress *progress; /* whose line makes room */
+};
+
+/* NULL and err if the file cannot be written, or if it is one that is read: nothing was changed
+ * then. */
+struct rejects *rejects_new(const struct rejects_options *options, struct wb_error *err);
 /* Ends the file: 0, or -1 and err if not all of it could be written. NULL is allowed. */
 int rejects_close(struct rejects *rejects, struct wb_error *err);
 

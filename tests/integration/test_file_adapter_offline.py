@@ -341,6 +341,7 @@ class TestFindings:
         ([], "no file is named"),
         (["x.ndjson"], "--source is missing"),
         (["--source", "s", "--speed", "fast", "x.ndjson"], "--speed 'fast'"),
+        (["--source", "s", "--speed", "1e-300", "x.ndjson"], "--speed '1e-300'"),
         (["--source", "s", "--format", "xml", "x"], "--format 'xml'"),
         (["--dry-run", "d.csv"], "need a mapping"),
         (["--dry-run", "--mapping", "bad.yaml", "d.csv"], "bad.yaml:2: 'feilds' is not known"),
@@ -362,6 +363,32 @@ class TestFindings:
         done = cli.run(NAME, "--dry-run", "--mapping", mapping, "--rejects", tmp_path / "a" / "b",
                        path, status=1)
         assert "cannot be written" in done.stderr
+
+    def test_columns_of_the_header_are_known_if_all_rows_are_broken(self, dry, tmp_path):
+        path, mapping = self.write(tmp_path, self.MAPPING, "no,at,step,status\n1\n2\n")
+        said = dry(path, mapping, status=1)
+        assert said["rejected"] == 2
+        assert said["unknown_columns"] == [{"column": "stp", "nearest": "step"}]
+
+    def test_rejects_never_overwrite_what_is_read(self, cli, tmp_path):
+        path, mapping = self.write(tmp_path, self.MAPPING, "no,at,status\n1,never,IN\n")
+        (tmp_path / "link").symlink_to("d.csv")
+        (tmp_path / "same").hardlink_to(mapping)
+        before = path.read_text(), mapping.read_text()
+        cli.directory = tmp_path
+        for rejects, words in (("d.csv", "file that is read"), ("link", "file that is read"),
+                               ("m.yaml", "the mapping"), ("./same", "the mapping")):
+            done = cli.run(NAME, "--dry-run", "--mapping", "m.yaml", "--rejects", rejects, "d.csv",
+                           status=2)
+            assert f"--rejects {rejects} is " in done.stderr and words in done.stderr
+        with path.open() as opened:
+            done = subprocess.run([paths.program(NAME), "--dry-run", "--mapping", mapping,
+                                   "--rejects", path, "--format", "csv", "-"], stdin=opened)
+        assert done.returncode == 2
+        assert (path.read_text(), mapping.read_text()) == before
+        (tmp_path / "old").write_text("x" * 10000)
+        cli.run(NAME, "--dry-run", "--mapping", "m.yaml", "--rejects", "old", "d.csv", status=1)
+        assert [json.loads(line)["line"] for line in (tmp_path / "old").open()] == [2]
 
     def test_help_names_every_option_of_the_document(self, cli):
         shown = cli.run(NAME, "--help").stdout
