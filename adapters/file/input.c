@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "common/standard_streams.h"
 #include "proto/problem.h"
 
 enum packing { PACKING_UNKNOWN, PACKING_NONE, PACKING_GZIP };
@@ -28,6 +29,11 @@ struct input {
 };
 
 static int open_file(const char *path, struct wb_error *err) {
+    if (strcmp(path, "-") == 0 && !standard_streams_readable()) {
+        problem(err, WB_E_SYSTEM, "standard input is closed");
+        problem_hint(err, "name a file, or give '-' something to read");
+        return -1;
+    }
     if (strcmp(path, "-") == 0)
         return STDIN_FILENO;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);

@@ -8,6 +8,7 @@
 
 #include "adapters/file/import.h"
 #include "adapters/file/replay.h"
+#include "common/standard_streams.h"
 
 #define DEFAULT_INGEST "tcp://127.0.0.1:7411"
 #define DRY_EVENTS     5
@@ -186,6 +187,7 @@ int main(int argc, char **argv) {
     struct import_options options = {.endpoint = ingest && ingest[0] ? ingest : DEFAULT_INGEST,
                                      .dry_events = DRY_EVENTS,
                                      .stop = &stop};
+    standard_streams_keep();
     join_count(argc, argv);
     argp_err_exit_status = IMPORT_INVALID;
     argp_parse(&argp, arguments(argv), argv, 0, NULL, &options);

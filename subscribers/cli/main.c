@@ -1,6 +1,8 @@
 /* The command line: one table of subcommands. */
 #include "command.h"
 
+#include "common/standard_streams.h"
+
 #include <argp.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,6 +41,7 @@ static int run(const struct command *command, int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+    standard_streams_keep();
     argp_err_exit_status = COMMAND_USAGE;
     const char *name = argc > 1 ? argv[1] : "";
     if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
