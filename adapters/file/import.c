@@ -264,13 +264,29 @@ static void put_report(struct import *import) {
         report_summary(report, stderr);
 }
 
+/* Who stops a run is told what it leaves, also where --quiet was given: the status alone would say
+ * that something failed. */
+static void say_stopped(struct import *import) {
+    fputs("waybill-adapter-file: stopped", stderr);
+    if (import->delivery)
+        fprintf(stderr,
+                "; %llu events have no acknowledgement: run it again, what is known is recognised",
+                (unsigned long long)import->report.unacknowledged);
+    fputc('\n', stderr);
+}
+
 static enum import_status finish(struct import *import, int64_t began_us) {
     struct report *report = &import->report;
     deliver(import);
     report->seconds = (double)(monotonic_us() - began_us) / 1e6;
     progress_clear(&import->progress);
+    /* A call that the signal cut short says that it took too long. */
+    if (stopped(import) && import->failed.code == WB_E_TIMEOUT)
+        import->failed.code = WB_OK;
     if (import->failed.code != WB_OK)
         say(import, &import->failed);
+    if (stopped(import))
+        say_stopped(import);
     put_report(import);
     bool all = report->complete && import->failed.code == WB_OK && !stopped(import) &&
                report->unacknowledged == 0 && rejects_count(import->rejects) == 0;

@@ -3,6 +3,7 @@
 
 #include "common/arena.h"
 #include "common/digest.h"
+#include "common/standard_streams.h"
 #include "common/timestamp.h"
 #include "lines.h"
 #include "proto/bounds.h"
@@ -337,11 +338,13 @@ static int publish_all(struct publish *p) {
     while (!command_stopped && !p->failed && wb_publisher_pending(p->publisher))
         p->failed |= !pump(p, 100);
     size_t pending = wb_publisher_pending(p->publisher);
-    if (command_stopped && pending)
+    if (command_stopped) {
+        fflush(stdout);
         fprintf(stderr,
-                "waybill publish: stopped; %zu events have no acknowledgement: repeat "
-                "them, what is known is recognised\n",
+                "waybill publish: stopped; %zu events have no acknowledgement: run it again, what "
+                "is known is recognised\n",
                 pending);
+    }
     print_summary(p, monotonic_us() - begin_us);
     if (fflush(stdout) || ferror(stdout)) {
         fprintf(stderr, "waybill publish: writing the acknowledgements: %s\n", strerror(errno));
@@ -441,6 +444,12 @@ int command_publish(int argc, char **argv) {
     if (argp_parse(&argp, argc, argv, 0, NULL, &p))
         return COMMAND_USAGE;
     bool standard = !strcmp(p.file, "-");
+    if (standard && !standard_streams_readable()) {
+        fputs("waybill publish: standard input is closed; name a file, or give '-' something to "
+              "read\n",
+              stderr);
+        return COMMAND_FAILED;
+    }
     int fd = standard ? STDIN_FILENO : open(p.file, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         fprintf(stderr, "waybill publish: %s: %s\n", p.file, strerror(errno));

@@ -232,7 +232,45 @@ class TestMadeLogs:
             finally:
                 child.kill()
                 child.wait()
+        assert "waybill-adapter-file: stopped\n" in errors.read_text()
         assert "0 read, 0 would be accepted" in errors.read_text()
+
+    @pytest.mark.parametrize("rejects", [False, True])
+    def test_stopped_without_a_broker_it_says_what_is_open(self, tmp_path, rejects):
+        """Also while an event waits for room: more than the publisher holds."""
+        line = json.dumps({**TestNdjson.EVENT, "attributes": {f"a{at}": "x" * 1900
+                                                              for at in range(30)}})
+        for name, count in (("few", 3), ("many", 600)):
+            path, errors = tmp_path / f"{name}.ndjson", tmp_path / name
+            path.write_text((line + "\n") * count)
+            argv = [paths.program(NAME), "--quiet", "--source", "s", "--ingest",
+                    f"tcp://127.0.0.1:{wait.free_port()}", str(path)]
+            argv += ["--rejects", str(tmp_path / "rejects")] if rejects else []
+            with errors.open("w") as file:
+                child = subprocess.Popen(argv, stderr=file)
+                try:
+                    wait.until(lambda: asleep(child.pid), 10, "the program waits")
+                    time.sleep(1.5)
+                    child.send_signal(signal.SIGTERM)
+                    assert child.wait(10) == 1
+                finally:
+                    child.kill()
+                    child.wait()
+            said = re.fullmatch(
+                r"waybill-adapter-file: stopped; (\d+) events have no acknowledgement: "
+                r"run it again, what is known is recognised\n", errors.read_text())
+            assert said, errors.read_text()
+            assert int(said[1]) == 3 if name == "few" else 100 < int(said[1]) < 600
+
+    def test_closed_streams(self, mapping, tmp_path):
+        command = f"exec {paths.program(NAME)} --dry-run --mapping {mapping} --format csv - <&-"
+        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=20)
+        assert done.returncode == 1
+        assert "waybill-adapter-file: " in done.stderr and "standard input is closed" in done.stderr
+        (tmp_path / "e.ndjson").write_text(json.dumps(TestNdjson.EVENT) + "\n")
+        command = f"exec {paths.program(NAME)} --dry-run {tmp_path}/e.ndjson >&-"
+        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=20)
+        assert done.returncode == 1
 
 
 def asleep(pid):

@@ -179,6 +179,26 @@ def test_interrupted_it_ends_at_once(broker, cli):
     os.kill(program.pid, signal.SIGINT)
     assert program.wait(5) == 1
     program.stdin.close()
+    assert "waybill publish: stopped; 0 events have no acknowledgement" in program.stderr.read()
+
+
+def test_interrupted_without_a_broker_it_says_what_is_open(cli, tmp_path):
+    (tmp_path / "two").write_text(ndjson(event(1), event(2)))
+    program = cli.start("waybill", "publish", "--source", "permits", "--ingest",
+                        f"tcp://127.0.0.1:{wait.free_port()}", str(tmp_path / "two"))
+    wait.until(lambda: "waiting for the broker" in program.text(), what="a word of waiting")
+    os.kill(program.pid, signal.SIGTERM)
+    assert program.wait(5) == 1
+    assert program.text().splitlines()[1:] == [
+        "waybill publish: stopped; 2 events have no acknowledgement: run it again, what is known "
+        "is recognised"]
+
+
+def test_a_closed_input_is_an_error(cli):
+    done = subprocess.run(
+        ["sh", "-c", f"exec {paths.program('waybill')} publish --source permits - <&-"],
+        capture_output=True, text=True, timeout=20, env=cli.environment)
+    assert done.returncode == 1 and "standard input is closed" in done.stderr
 
 
 def test_a_closed_output_is_an_error(broker, cli, tmp_path):
