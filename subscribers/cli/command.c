@@ -2,9 +2,11 @@
 
 #include "proto/problem.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 volatile sig_atomic_t command_stopped;
 
@@ -25,6 +27,26 @@ void command_complain(const char *command, const struct wb_error *err) {
     char line[600];
     fflush(stdout); /* where both go to one place, lines stay whole */
     fprintf(stderr, "waybill %s: %s\n", command, problem_line(err, line, sizeof line));
+}
+
+static bool output_failed(const char *command, int reason) {
+    if (reason != EPIPE)
+        fprintf(stderr, "waybill %s: the output: %s\n", command, strerror(reason ? reason : EIO));
+    return false;
+}
+
+bool command_flush(const char *command) {
+    errno = 0;
+    bool done = fflush(stdout) == 0 && !ferror(stdout);
+    return done || output_failed(command, errno);
+}
+
+bool command_print_json(const char *command, json_t *object) {
+    errno = 0;
+    bool done = object && json_dumpf(object, stdout, JSON_COMPACT) == 0 && putchar('\n') != EOF;
+    int reason = object ? errno : ENOMEM;
+    json_decref(object);
+    return done || output_failed(command, reason);
 }
 
 static void stop(int signal) {

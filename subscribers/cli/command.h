@@ -5,7 +5,9 @@
 #ifndef CLI_COMMAND_H
 #define CLI_COMMAND_H
 
+#include <jansson.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <waybill/error.h>
 
 enum command_exit {
@@ -33,6 +35,13 @@ int command_seconds_ms(const char *text);
 
 /* "waybill publish: message: detail (hint)" on standard error. */
 void command_complain(const char *command, const struct wb_error *err);
+
+/* Writes out what was printed. False when the output is closed or full, which has then been said;
+ * of a closed pipe nothing is said. */
+bool command_flush(const char *command);
+/* Prints the object in one line and releases it; NULL stands for one that memory was too short for.
+ * False as above. */
+bool command_print_json(const char *command, json_t *object);
 
 /* SIGINT and SIGTERM set command_stopped and interrupt waiting calls; a second one ends the
  * program. SIGPIPE is ignored, so that writing to a closed pipe is an error like others. */

@@ -99,10 +99,8 @@ static void put_link(struct buffer *out, const char *gateway, const char *case_n
 static int print_json(const wb_case *answer, const char *text) {
     json_t *object = json_pack("{ssssss}", "case_no", answer->state->case_no, "code", answer->code,
                                "link", text);
-    bool done = object && json_dumpf(object, stdout, JSON_COMPACT) == 0;
-    putchar('\n');
-    json_decref(object);
-    return fflush(stdout) == 0 && done ? COMMAND_DONE : COMMAND_FAILED;
+    bool done = command_print_json("link", object) && command_flush("link");
+    return done ? COMMAND_DONE : COMMAND_FAILED;
 }
 
 static int print(const struct link *link, const wb_case *answer, const char *text) {
@@ -118,7 +116,7 @@ static int print(const struct link *link, const wb_case *answer, const char *tex
             return COMMAND_FAILED;
         }
     }
-    return fflush(stdout) == 0 ? COMMAND_DONE : COMMAND_FAILED;
+    return command_flush("link") ? COMMAND_DONE : COMMAND_FAILED;
 }
 
 static int show(const struct link *link, wb_subscriber *subscriber, struct buffer *text,
@@ -152,7 +150,7 @@ int command_link(int argc, char **argv) {
     struct watch watch;
     wb_subscriber *subscriber = watch_open(&watch, "link", link.streams);
     if (!subscriber)
-        return COMMAND_FAILED;
+        return watch.status;
     struct wb_error err;
     struct buffer text;
     buffer_init(&text, LINK_BYTES);

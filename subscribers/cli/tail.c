@@ -180,17 +180,6 @@ static const struct argp argp = {
     NULL,
     NULL};
 
-/* False when the output is closed or full, which has then been said. */
-static bool print(const wb_record *record) {
-    json_t *object = record_to_json(record);
-    bool done = object && json_dumpf(object, stdout, JSON_COMPACT) == 0 && putchar('\n') != EOF;
-    int reason = object ? errno : ENOMEM;
-    json_decref(object);
-    if (!done && reason != EPIPE)
-        fprintf(stderr, "waybill tail: the output: %s\n", strerror(reason));
-    return done;
-}
-
 static int follow(const struct tail *tail, wb_subscription *subscription, struct watch *watch) {
     int idle_ms = tail->until_head ? UNTIL_HEAD_MS : IDLE_MS;
     for (uint64_t printed = 0; !command_stopped;) {
@@ -198,7 +187,7 @@ static int follow(const struct tail *tail, wb_subscription *subscription, struct
         struct wb_error err;
         int got = wb_subscription_next(subscription, 0, &record, &err);
         if (got == 0) {
-            if (fflush(stdout))
+            if (!command_flush("tail"))
                 return COMMAND_FAILED;
             if (tail->until_head && wb_subscription_live(subscription))
                 return COMMAND_DONE;
@@ -209,7 +198,7 @@ static int follow(const struct tail *tail, wb_subscription *subscription, struct
             command_complain("tail", &err);
             return COMMAND_FAILED;
         }
-        if (got && !print(record))
+        if (got && !command_print_json("tail", record_to_json(record)))
             return COMMAND_FAILED;
         if (got && ++printed == tail->count)
             return COMMAND_DONE;
@@ -227,7 +216,7 @@ int command_tail(int argc, char **argv) {
     struct watch watch;
     wb_subscriber *subscriber = watch_open(&watch, "tail", tail.streams);
     if (!subscriber)
-        return COMMAND_FAILED;
+        return watch.status;
     struct wb_error err;
     wb_subscription *subscription =
         wb_subscribe(subscriber, tail.after, tail.filtered ? &tail.filter : NULL, NULL, NULL, &err);
@@ -237,10 +226,7 @@ int command_tail(int argc, char **argv) {
     else
         command_complain("tail", &err);
     wb_subscriber_close(subscriber);
-    if (fflush(stdout) && status == COMMAND_DONE) {
-        if (errno != EPIPE)
-            fprintf(stderr, "waybill tail: the output: %s\n", strerror(errno));
+    if (status == COMMAND_DONE && !command_flush("tail"))
         status = COMMAND_FAILED;
-    }
     return status;
 }

@@ -79,12 +79,10 @@ static const struct argp argp = {
     NULL,
     NULL};
 
-/* False when the output is closed or full. */
+/* These are false when the output is closed or full, which has then been said. */
+
 static bool print_json(json_t *object) {
-    bool done = object && json_dumpf(object, stdout, JSON_COMPACT) == 0;
-    putchar('\n');
-    json_decref(object);
-    return fflush(stdout) == 0 && done;
+    return command_print_json("track", object) && command_flush("track");
 }
 
 static bool print_case(struct track *track, const wb_case *answer) {
@@ -96,14 +94,14 @@ static bool print_case(struct track *track, const wb_case *answer) {
         screen_put(&track->screen, FAINT, words(PHRASE_LIVE, track->language));
         screen_line(&track->screen);
     }
-    return fflush(stdout) == 0;
+    return command_flush("track");
 }
 
 static bool print_event(struct track *track, const wb_record *record) {
     if (track->json)
         return print_json(record_to_json(record));
     courier_event(&track->screen, record, track->language);
-    return fflush(stdout) == 0;
+    return command_flush("track");
 }
 
 /* The subscription began before the case was asked for: what the answer holds is passed over. */
@@ -164,7 +162,7 @@ int command_track(int argc, char **argv) {
     struct watch watch;
     wb_subscriber *subscriber = watch_open(&watch, "track", track.streams);
     if (!subscriber)
-        return COMMAND_FAILED;
+        return watch.status;
     int status = show(&track, subscriber, &watch);
     wb_subscriber_close(subscriber);
     return status;

@@ -10,6 +10,8 @@
 static void on_session(void *arg, bool up, const char *words) {
     struct watch *watch = arg;
     watch->up = up;
+    if (!up && wb_subscriber_error(watch->subscriber))
+        return; /* for good, which whoever asked is told: nothing to wait for */
     if (up == watch->told) {
         if (up)
             fprintf(stderr, "waybill %s: %s\n", watch->command, words);
@@ -24,10 +26,12 @@ wb_subscriber *watch_open(struct watch *watch, const char *command, const char *
     struct wb_subscriber_options options = {
         .client = "waybill " WAYBILL_VERSION, .session = on_session, .arg = watch};
     struct wb_error err;
-    wb_subscriber *subscriber = wb_subscriber_open(endpoint, &options, &err);
-    if (!subscriber)
-        command_complain(command, &err);
-    return subscriber;
+    watch->subscriber = wb_subscriber_open(endpoint, &options, &err);
+    if (watch->subscriber)
+        return watch->subscriber;
+    command_complain(command, &err);
+    watch->status = err.code == WB_E_USAGE ? COMMAND_USAGE : COMMAND_FAILED;
+    return NULL;
 }
 
 void watch_tick(struct watch *watch) {

@@ -9,8 +9,10 @@
 struct watch {
     const char *command;  /* "tail" */
     const char *endpoint; /* kept by reference, as the command */
-    int64_t since_us;     /* waiting for the first session since then */
-    bool up, told;        /* a session is open; its absence has been said */
+    wb_subscriber *subscriber;
+    int status;       /* to exit with where watch_open gave NULL */
+    int64_t since_us; /* waiting for the first session since then */
+    bool up, told;    /* a session is open; its absence has been said */
 };
 
 /* Opens a subscriber that is watched. NULL after saying why. The watch outlives the subscriber. */

@@ -238,6 +238,8 @@ static void retry_later(struct session *session, const char *words) {
 void session_fail(struct session *session, const char *words) {
     if (session->state == OPEN)
         retry_later(session, words);
+    else if (session->state == GREETING)
+        part(session, GREETING, words); /* the Welcome may come yet; until then this is why not */
 }
 
 static void take_limits(struct session *session, const Waybill__V1__Limits *limits) {
@@ -271,6 +273,14 @@ static void take_welcome(struct session *session, const Waybill__V1__Welcome *we
     session->handler->changed(session->arg, true, words);
 }
 
+/* No source is named on streams: who asks for one is the other endpoint. */
+static void mend_hint(const struct session *session, struct wb_error *err) {
+    if (err->code == WB_E_SOURCE_NAME)
+        problem(err, WB_E_WRONG_ENDPOINT, "%.160s asks for a source's name", session->endpoint);
+    if (err->code == WB_E_WRONG_ENDPOINT)
+        problem_hint(err, "is this the broker's streams endpoint?");
+}
+
 static void take_refusal(struct session *session, const Waybill__V1__Refusal *refusal) {
     struct wb_error err;
     frame_refusal_error(refusal, &err);
@@ -283,6 +293,7 @@ static void take_refusal(struct session *session, const Waybill__V1__Refusal *re
         }
         return;
     }
+    mend_hint(session, &err);
     char line[300];
     problem_line(&err, line, sizeof line);
     if (err.retriable) {
@@ -343,6 +354,7 @@ static void take_frame(struct session *session, zmq_msg_t *frame) {
         return;
     }
     char line[300];
+    problem_hint(&err, "is this a Waybill broker's streams endpoint?");
     problem_line(&err, line, sizeof line);
     session_fail(session, line);
 }
@@ -422,6 +434,10 @@ int session_process(struct session *session, struct wb_error *err) {
     if (err)
         *err = session->fatal;
     return -1;
+}
+
+const struct wb_error *session_refusal(const struct session *session) {
+    return session->state == REFUSED ? &session->fatal : NULL;
 }
 
 bool session_is_open(const struct session *session) {

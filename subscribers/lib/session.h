@@ -52,9 +52,12 @@ int session_process(struct session *session, struct wb_error *err);
  * has something to say says it again when the session is opened anew. */
 void session_send(struct session *session, const client_message *message);
 
-/* The broker broke the protocol: the session is opened anew, after a while. */
+/* The broker broke the protocol: the session is opened anew, after a while. Before the Welcome it
+ * is only noted as the reason why there is none. */
 void session_fail(struct session *session, const char *words);
 
+/* Why it was refused for good; NULL if it was not. */
+const struct wb_error *session_refusal(const struct session *session);
 bool session_is_open(const struct session *session);
 /* Why there is no session, in words; "" while one is open. */
 const char *session_words(const struct session *session);

@@ -127,6 +127,10 @@ bool wb_subscriber_up(const wb_subscriber *subscriber) {
     return session_is_open(subscriber->session);
 }
 
+const struct wb_error *wb_subscriber_error(const wb_subscriber *subscriber) {
+    return session_refusal(subscriber->session);
+}
+
 const char *wb_subscriber_public_url(const wb_subscriber *subscriber) {
     return session_public_url(subscriber->session);
 }

@@ -90,12 +90,19 @@ class TestTail:
         (["--filter", "kind=odd"], 2, "odd"),
         (["--filter", "case=" + "x" * 300], 2, "256"),
         (["--count", "none"], 2, "none"),
-        (["--streams", "nonsense"], 1, "nonsense"),
+        (["--streams", "nonsense"], 2, "nonsense"),
     ])
     def test_what_is_wrong_is_named(self, broker, cli, arguments, status, words):
         done = cli("tail", *arguments, status=status)
         assert words in done.stderr
         assert done.stdout == ""
+
+    def test_the_wrong_endpoint_is_named(self, broker, cli):
+        for arguments in (["tail"], ["track", "A-1"], ["link", "A-1"]):
+            said = cli(*arguments, "--streams", broker.ingest, status=1).stderr
+            assert len(said.splitlines()) == 1
+            assert broker.ingest in said and "is this the broker's streams endpoint?" in said
+            assert "waiting" not in said and "not valid" not in said
 
     def test_survives_the_broker(self, cli, log, broker):
         """Killed twice while events come: each is printed once and in order."""
@@ -247,6 +254,23 @@ class TestTrack:
         wait.until(lambda: "● 不予许可  #4" in track.text(), what="the new event")
         assert "理由：材料不全" in track.text()
         track.stop()
+
+
+@pytest.mark.parametrize("arguments", [["tail", "--from", "start", "--until-head"],
+                                       ["tail", "--from", "start", "--count", "99"],
+                                       ["track", "A-1"], ["track", "A-1", "--json"],
+                                       ["link", "A-1"], ["link", "A-1", "--json"]])
+class TestTheCommandLine:
+    def test_a_full_output_is_said(self, cli, log, arguments):
+        log(CORRECTED)
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([paths.program("waybill"), *arguments], stdout=full, text=True,
+                                  stderr=subprocess.PIPE, timeout=30, env=cli.environment)
+        assert done.returncode == 1
+        assert done.stderr == f"waybill {arguments[0]}: the output: No space left on device\n"
+
+    def test_an_endpoint_that_is_none(self, cli, arguments):
+        assert "tcp://HOST:PORT" in cli(*arguments, "--streams", "foo", status=2).stderr
 
 
 class TestLink:

@@ -389,6 +389,43 @@ static void test_refused_for_good(void **state) {
     assert_int_equal(fixture->downs, 2); /* NOT_READY is news once */
 }
 
+/* Garbage before the Welcome is why there is no session, but no reason not to wait for it. */
+static void test_garbage_for_a_welcome(void **state) {
+    struct fixture *fixture = *state;
+    const client_message *message = peer_expect(&fixture->peer, fixture->subscriber, HELLO);
+    uint64_t session = message->hello->session;
+    peer_send(&fixture->peer, "\xff\xff\xff", 3);
+    wb_case *answer;
+    struct wb_error err;
+    assert_int_equal(wb_case_get(fixture->subscriber, "A-1", NULL, 0, 100, &answer, &err), -1);
+    assert_int_equal(err.code, WB_E_TIMEOUT);
+    assert_non_null(strstr(err.detail, "cannot be decoded"));
+    assert_non_null(strstr(fixture->words, "a Waybill broker's streams endpoint?"));
+    assert_null(strstr(fixture->words, "ClientMessage"));
+    assert_int_equal(fixture->downs, 1);
+    peer_welcome(&fixture->peer, session);
+    wb_subscription *all = follow(fixture, 0);
+    begin(fixture, 0, 0);
+    assert_null(wb_subscription_error(all));
+    assert_null(wb_subscriber_error(fixture->subscriber));
+}
+
+static void test_the_wrong_endpoint(void **state) {
+    struct fixture *fixture = *state;
+    peer_expect(&fixture->peer, fixture->subscriber, HELLO);
+    peer_refuse(&fixture->peer, WB_E_SOURCE_NAME, 0, 0);
+    peer_send(&fixture->peer, "\xff\xff\xff", 3);
+    wb_case *answer;
+    struct wb_error err;
+    assert_int_equal(wb_case_get(fixture->subscriber, "A-1", NULL, 0, 5000, &answer, &err), -1);
+    assert_int_equal(err.code, WB_E_WRONG_ENDPOINT);
+    assert_string_equal(err.hint, "is this the broker's streams endpoint?");
+    assert_non_null(strstr(err.detail, fixture->peer.endpoint));
+    assert_int_equal(wb_subscriber_error(fixture->subscriber)->code, WB_E_WRONG_ENDPOINT);
+    assert_null(peer_read(&fixture->peer, fixture->subscriber, 300));
+    assert_int_equal(fixture->downs, 1);
+}
+
 struct answer {
     int calls, nodes, code;
     char case_no[32];
@@ -620,6 +657,8 @@ int main(void) {
         TEST(silence),
         TEST(the_broker_dies_and_comes_back),
         TEST(refused_for_good),
+        TEST(garbage_for_a_welcome),
+        TEST(the_wrong_endpoint),
         TEST(questions),
         TEST(questions_outlive_a_session),
         TEST(an_answer_of_the_session_before_is_none),

@@ -61,6 +61,8 @@ WB_EXPORT int wb_subscriber_fd(const wb_subscriber *subscriber);
 /* Handles all that is due without waiting. -1 and err when the session was refused for good. */
 WB_EXPORT int wb_subscriber_process(wb_subscriber *subscriber, struct wb_error *err);
 WB_EXPORT bool wb_subscriber_up(const wb_subscriber *subscriber); /* a session is open */
+/* Why the session was refused for good, or NULL: the broker is not asked again. */
+WB_EXPORT const struct wb_error *wb_subscriber_error(const wb_subscriber *subscriber);
 /* The gateway's address that the broker announced, "" if none (yet). */
 WB_EXPORT const char *wb_subscriber_public_url(const wb_subscriber *subscriber);
 
