@@ -9,13 +9,18 @@
 
   const SETTLE_MS = 120; // several events in one moment are one change to a reader
   const RETRY_MS = { first: 2000, most: 60000 };
+  const FETCH_MS = 10000; // an answer that has not come whole by then is asked for again
+  const BEHIND_MS = 2000; // after which it is no longer live to lag behind what is known
+  const HIDDEN_MS = 30000; // after which a line may be dead without the browser's knowing
   let through = Number(main.dataset.through);
   let known = through; // the newest offset that the stream has spoken of
   let source = null;
   let settling = 0;
   let retrying = 0;
   let retryMs = RETRY_MS.first;
+  let behind = 0;
   let fetching = false;
+  let hiddenSince = 0;
   let troubleSince = null;
 
   function clock(date) {
@@ -26,7 +31,8 @@
   function show(state) {
     if (state === "on" || state === "connecting") troubleSince = null;
     else troubleSince = troubleSince || new Date();
-    const words = live.dataset[state].replace("{time}", troubleSince ? clock(troubleSince) : "");
+    const words = live.dataset[state].replace("{time}",
+      () => troubleSince ? clock(troubleSince) : "");
     live.dataset.state = state;
     live.hidden = false;
     if (live.textContent !== words) live.textContent = words;
@@ -65,26 +71,52 @@
     if (newest) {
       const said = [...newest.querySelectorAll(".stage, .node-step")]
         .map((part) => part.textContent).join(" ");
-      news.textContent = news.dataset.news.replace("{text}", said);
+      news.textContent = news.dataset.news.replace("{text}", () => said);
+    }
+  }
+
+  /* Live is what has reached all that is known; what lags for longer than a moment says so. */
+  function showOn() {
+    if (through >= known) {
+      clearTimeout(behind);
+      behind = 0;
+      if (source && source.readyState === EventSource.OPEN) show("on");
+    } else if (!behind) {
+      behind = setTimeout(() => {
+        if (source && source.readyState === EventSource.OPEN) show("stale");
+      }, BEHIND_MS);
+    }
+  }
+
+  async function fetchStory() {
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), FETCH_MS);
+    try {
+      const answer = await fetch(main.dataset.fragment,
+        { cache: "no-store", redirect: "error", signal: late.signal });
+      if (!answer.ok) throw new Error(String(answer.status));
+      return await answer.text();
+    } finally {
+      clearTimeout(timer);
     }
   }
 
   async function refresh() {
-    if (fetching) return settle(SETTLE_MS);
+    if (fetching) return; // it looks at what is known when it has ended
     fetching = true;
     const wanted = known;
+    let next = SETTLE_MS;
     try {
-      const answer = await fetch(main.dataset.fragment, { cache: "no-store", redirect: "error" });
-      if (!answer.ok) throw new Error(String(answer.status));
-      replace(await answer.text());
+      replace(await fetchStory());
       if (through < wanted) throw new Error("the answer is older than the event");
-      if (source && source.readyState === EventSource.OPEN) show("on");
+      showOn();
     } catch {
       show("stale");
-      settle(RETRY_MS.first + Math.random() * RETRY_MS.first);
+      next = RETRY_MS.first + Math.random() * RETRY_MS.first;
     } finally {
       fetching = false;
     }
+    if (through < known) settle(next);
   }
 
   function settle(ms) {
@@ -99,16 +131,19 @@
       known = offset;
     }
     if (offset > known) known = offset;
-    if (offset > through) settle(SETTLE_MS);
+    if (offset <= through) return;
+    showOn();
+    settle(SETTLE_MS);
   }
 
   function connect() {
     clearTimeout(retrying);
     if (source) source.close();
+    if (live.dataset.state === "on") show("connecting");
     source = new EventSource(`${main.dataset.events}?last_event_id=${through}`);
     source.onopen = () => {
       retryMs = RETRY_MS.first;
-      show("on");
+      showOn();
     };
     source.onerror = () => {
       showTrouble();
@@ -121,6 +156,10 @@
 
   window.addEventListener("offline", showTrouble);
   window.addEventListener("online", connect);
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "hidden") hiddenSince = Date.now();
+    else if (hiddenSince && Date.now() - hiddenSince > HIDDEN_MS) connect();
+  });
   window.addEventListener("pageshow", (event) => {
     if (event.persisted) connect();
   });

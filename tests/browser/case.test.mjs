@@ -126,6 +126,53 @@ describe('a case page', () => {
         assert.equal(page.record.loads, 1);
     });
 
+    test('outlives a question that is never answered', async () => {
+        const page = await open(browser);
+        let hung = 0;
+        await page.route('**/fragment*', (route) => hung++ === 0 ? undefined : route.continue());
+        await page.goto(await begin('HUNG-1'));
+        await page.evaluate(() => { window.same = true; });
+        const state = () => page.getByTestId('live').getAttribute('data-state');
+        await until(async () => await state() === 'on', 'the line');
+        await stack.publish(event('HUNG-1', 'EXTENDED', {step: 'price $& $1'}));
+        await until(() => hung === 1, 'the question');
+        await stack.publish(event('HUNG-1', 'UNDER_REVIEW', {step: 'price $& $1'}));
+        await until(async () => await state() === 'stale', 'the admission', 8000);
+        await until(async () => (await offsets(page)).length === 5, 'both events', 30000);
+        await until(async () => await state() === 'on', 'the line again');
+        // What an office writes is no pattern.
+        assert.match(await page.locator('#news').textContent(), /price \$& \$1/);
+        assert.equal(await page.evaluate(() => window.same), true);
+    });
+
+    test('opens its line anew after it was out of sight for long', async () => {
+        const page = await open(browser);
+        let lines = 0;
+        page.on('request', (request) => { lines += /\/events/.test(request.url()) ? 1 : 0; });
+        await page.goto(await begin('HIDDEN-1'));
+        const state = () => page.getByTestId('live').getAttribute('data-state');
+        await until(async () => await state() === 'on', 'the line');
+        const leave = (milliseconds) => page.evaluate((away) => {
+            const show = (visibility) => {
+                Object.defineProperty(document, 'visibilityState',
+                    {value: visibility, configurable: true});
+                document.dispatchEvent(new Event('visibilitychange'));
+            };
+            const now = Date.now;
+            show('hidden');
+            Date.now = () => now() + away;
+            show('visible');
+            Date.now = now;
+        }, milliseconds);
+        await leave(1000);
+        assert.equal(lines, 1);
+        await leave(60000);
+        await until(() => lines === 2, 'another line');
+        await until(async () => await state() === 'on', 'it to be open');
+        await stack.publish(event('HIDDEN-1', 'GRANTED'));
+        await until(async () => (await offsets(page)).length === 4, 'the event');
+    });
+
     test('keeps up with many events in one moment', async () => {
         const page = await open(browser);
         await page.goto(await begin('MANY-1'));
