@@ -17,6 +17,7 @@ const struct http_limits http_limits_default = {
     .idle_ms = 60000,
     .stall_ms = 30000,
     .queued_bytes = 256 * KIB,
+    .output_bytes = 64 * KIB * KIB,
 };
 
 #define LISTEN_BACKLOG 1024
@@ -38,14 +39,6 @@ void server_has_ready(struct http_server *server) {
     uv_idle_start(&server->ready, on_ready);
 }
 
-/* True if the connection has not taken a byte since the last look. */
-static bool has_stalled(struct http_connection *connection) {
-    uint64_t taken = connection->queued_bytes - connection_queued(connection);
-    bool stalled = taken == connection->taken_seen;
-    connection->taken_seen = taken;
-    return stalled;
-}
-
 static void overdue(struct http_connection *connection) {
     switch (connection->phase) {
     case HTTP_READING:
@@ -53,7 +46,7 @@ static void overdue(struct http_connection *connection) {
         break;
     case HTTP_WRITING:
     case HTTP_STALLED:
-        if (has_stalled(connection))
+        if (connection_has_stalled(connection))
             connection_close(connection, "slow client");
         else
             connection_move(connection, connection->phase);
@@ -298,12 +291,18 @@ int http_connections(const struct http_server *server) {
     return server->open;
 }
 
-/* The client hears the end of the stream; the exchange ends when the connection has closed. */
+size_t http_output_bytes(const struct http_server *server) {
+    return server->output_bytes;
+}
+
+void server_end_stream(struct http_connection *connection) {
+    connection->reason = "server stopped";
+    connection_answered(connection);
+}
+
 static void end_streams(struct http_server *server, enum http_phase phase) {
-    while (server->lists[phase].first) {
-        server->lists[phase].first->reason = "server stopped";
-        connection_answered(server->lists[phase].first);
-    }
+    while (server->lists[phase].first)
+        server_end_stream(server->lists[phase].first);
 }
 
 void http_stop(struct http_server *server, int64_t grace_ms, void (*closed)(void *arg), void *arg) {

@@ -2,9 +2,9 @@
  * of server-sent events. TLS and HTTP/2 are the business of the proxy in front.
  *
  * Everything is bounded: connections, the head and body of a request, the time for them, what is
- * queued for a slow client. What a limit stops is answered with its status (400, 408, 413, 414,
- * 417, 431, 503, 505) and a line of text, then closed. Every close has a reason, which is counted.
- * The requests of one connection are handled one after the other. */
+ * queued for a slow client and for all of them. What a limit stops is answered with its status
+ * (400, 408, 413, 414, 417, 431, 501, 503, 505) and a line of text, then closed. Every close has a
+ * reason, which is counted. The requests of one connection are handled one after the other. */
 #ifndef COMMON_HTTP_H
 #define COMMON_HTTP_H
 
@@ -25,6 +25,7 @@ struct http_limits {
     int64_t idle_ms;     /* between two requests on a connection */
     int64_t stall_ms;    /* in which a client takes nothing of what is queued for it */
     size_t queued_bytes; /* of a stream, not yet taken by the client; more closes it */
+    size_t output_bytes; /* of all clients together; more closes who took nothing for longest */
 };
 
 extern const struct http_limits http_limits_default;
@@ -56,13 +57,15 @@ struct http_server *http_listen(uv_loop_t *loop, const struct http_options *opti
 /* The address of the first listener, as "127.0.0.1:43121". */
 const char *http_address(const struct http_server *server);
 int http_connections(const struct http_server *server);
+/* Bytes that wait for their clients to take them, of all connections. */
+size_t http_output_bytes(const struct http_server *server);
 
 /* Stops listening, lets running requests finish for at most grace_ms, ends event streams (their
  * `gone` is called), then closes the rest, frees the server and calls `closed` from the loop. */
 void http_stop(struct http_server *server, int64_t grace_ms, void (*closed)(void *arg), void *arg);
 
 /* The request. Texts last until the exchange is answered or its stream begins. Path, query and form
- * are UTF-8 without NUL: the server has refused what is not. */
+ * are UTF-8 without NUL: the server has refused what is not, but of a query passed it over. */
 const char *http_method(const struct http_exchange *exchange);
 const char *http_path(const struct http_exchange *exchange);   /* decoded, without the query */
 const char *http_target(const struct http_exchange *exchange); /* as it came, with the query */

@@ -44,9 +44,15 @@ static void connection_free(struct http_connection *connection) {
     free(connection);
 }
 
+static void uncount(struct http_output *output, size_t bytes) {
+    output->counted -= bytes;
+    output->connection->server->output_bytes -= bytes;
+}
+
 static void drop_output(struct http_connection *connection) {
     if (!connection->output)
         return;
+    uncount(connection->output, connection->output->counted);
     buffer_free(&connection->output->flying);
     buffer_free(&connection->output->waiting);
     free(connection->output);
@@ -75,6 +81,8 @@ void connection_close(struct http_connection *connection, const char *reason) {
         return;
     struct http_server *server = connection->server;
     connection_move(connection, HTTP_CLOSING);
+    if (connection->output) /* the memory itself goes at the end of the loop's turn */
+        uncount(connection->output, connection->output->counted);
     if (server->observer)
         server->observer(server->arg, 0, 0, connection->reason ? connection->reason : reason);
     uv_close((uv_handle_t *)&connection->tcp, on_closed);
@@ -153,6 +161,7 @@ static void on_written(uv_write_t *write, int status) {
         connection_close(connection, "client left");
         return;
     }
+    uncount(output, output->flying.length);
     buffer_free(&output->flying);
     if (output->waiting.length) {
         connection_move(connection, connection->phase);
@@ -172,6 +181,8 @@ static void write_waiting(struct http_output *output) {
     output->write.data = output;
     if (uv_write(&output->write, (uv_stream_t *)&output->connection->tcp, &bytes, 1, on_written))
         connection_close(output->connection, "client left");
+    else
+        connection_has_stalled(output->connection); /* what is taken from here on counts */
 }
 
 size_t connection_queued(const struct http_connection *connection) {
@@ -181,7 +192,43 @@ size_t connection_queued(const struct http_connection *connection) {
            connection->output->waiting.length;
 }
 
+bool connection_has_stalled(struct http_connection *connection) {
+    uint64_t taken = connection->queued_bytes - connection_queued(connection);
+    bool stalled = taken == connection->taken_seen;
+    connection->taken_seen = taken;
+    return stalled;
+}
+
+/* The connection whose output has been waiting for longest; NULL if none waits. */
+static struct http_connection *find_slowest(const struct http_server *server) {
+    struct http_connection *writing = server->lists[HTTP_WRITING].first;
+    struct http_connection *stalled = server->lists[HTTP_STALLED].first;
+    if (!writing || !stalled)
+        return writing ? writing : stalled;
+    return writing->since_ms <= stalled->since_ms ? writing : stalled;
+}
+
+/* Closes those who take nothing, the longest so first, until so many bytes more can be held for
+ * this connection. One that took something since it was last looked at goes behind the others. */
+static void make_room(struct http_connection *connection, size_t bytes) {
+    struct http_server *server = connection->server;
+    size_t most = server->limits.output_bytes;
+    struct http_connection *slowest;
+    while ((bytes > most || server->output_bytes > most - bytes) &&
+           connection->phase != HTTP_CLOSING) {
+        slowest = bytes > most ? connection : find_slowest(server);
+        if (slowest && slowest->output && !connection_has_stalled(slowest))
+            connection_move(slowest, slowest->phase);
+        else
+            connection_close(slowest ? slowest : connection, "no room for output");
+    }
+}
+
 static void queue(struct http_connection *connection, uv_buf_t *parts, size_t sent) {
+    size_t bytes = parts[0].len + parts[1].len - sent;
+    make_room(connection, bytes);
+    if (connection->phase == HTTP_CLOSING)
+        return;
     struct http_output *output = connection->output;
     bool flying = output;
     if (!output && (output = calloc(1, sizeof *output))) {
@@ -200,6 +247,8 @@ static void queue(struct http_connection *connection, uv_buf_t *parts, size_t se
         return;
     }
     connection->queued_bytes += parts[0].len + parts[1].len;
+    connection->server->output_bytes += bytes;
+    output->counted += bytes;
     if (!flying)
         write_waiting(output);
 }
@@ -247,6 +296,8 @@ static const char *refusal_text(int status) {
         return "Only 'Expect: 100-continue' is understood.\n";
     case 431:
         return "The request's headers are too large.\n";
+    case 501:
+        return "Only 'Transfer-Encoding: chunked' is understood.\n";
     case 505:
         return "Use HTTP/1.1.\n";
     default:
@@ -329,6 +380,10 @@ static void connection_input(struct http_connection *connection, const char *dat
     connection->in_input = true;
     while (bytes && (connection->phase == HTTP_IDLE || connection->phase == HTTP_READING)) {
         size_t used = 0;
+        if (!connection->request && (*data == '\r' || *data == '\n')) {
+            data++, bytes--; /* a line's end behind the last request begins none */
+            continue;
+        }
         if (!request_begin(connection))
             break;
         int outcome = http_request_read(connection->request, data, bytes, &used);

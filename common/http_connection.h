@@ -48,6 +48,7 @@ struct http_output {
     struct http_connection *connection;
     struct buffer flying;  /* with libuv */
     struct buffer waiting; /* goes next, in one write */
+    size_t counted;        /* of both, in the server's output_bytes */
 };
 
 struct http_connection {
@@ -97,8 +98,9 @@ struct http_server {
     uv_timer_t tick;
     uv_idle_t ready; /* runs while HTTP_READY is not empty */
     struct http_list lists[HTTP_PHASES];
-    int open;    /* connections whose handle is not closed */
-    int handles; /* listeners, tick and ready that are not closed */
+    int open;            /* connections whose handle is not closed */
+    int handles;         /* listeners, tick and ready that are not closed */
+    size_t output_bytes; /* held for clients; a write's until all of it is taken */
     bool stopping;
     uint64_t stop_at_ms;
     void (*closed)(void *arg);
@@ -121,10 +123,15 @@ void connection_refuse(struct http_connection *connection, int status, const cha
 void connection_send(struct http_connection *connection, const void *head, size_t head_bytes,
                      const void *body, size_t body_bytes);
 size_t connection_queued(const struct http_connection *connection);
+/* True if the client has not taken a byte since the last call, or since the output began. */
+bool connection_has_stalled(struct http_connection *connection);
 /* After the last bytes of an answer or stream were sent or queued. */
 void connection_answered(struct http_connection *connection);
 /* Frees the request and what came after it, and reads on, to notice when the client leaves. */
 void connection_forget_input(struct http_connection *connection);
+/* Because the server stops: the client hears the end of the stream, and the exchange ends when the
+ * connection has closed. */
+void server_end_stream(struct http_connection *connection);
 /* Called when a connection became HTTP_READY. */
 void server_has_ready(struct http_server *server);
 /* Called when a connection's handle is closed. */

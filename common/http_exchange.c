@@ -195,6 +195,8 @@ void http_stream_begin(struct http_exchange *exchange, const char *const *header
             connection_move(connection, HTTP_STALLED);
         if (exchange->head || connection->half_closed)
             connection_close(connection, "client left");
+        else if (connection->server->stopping)
+            server_end_stream(connection);
     }
     buffer_free(&head);
 }

@@ -63,6 +63,23 @@ static int check_host(const struct http_request *request) {
     return hosts == 1 || (old && hosts == 0) ? 0 : -1;
 }
 
+/* Whatever else a proxy in front might take for the body's end. */
+static int check_encoding(const struct http_request *request) {
+    int encodings = 0;
+    for (size_t i = 0; i < request->header_count; i++) {
+        const char *head = (const char *)request->head.data;
+        if (strcasecmp(head + request->headers[i].name, "transfer-encoding") != 0)
+            continue;
+        const char *value = request->headers[i].value ? head + request->headers[i].value : "";
+        size_t word = strcspn(value, " \t");
+        bool chunked = word == 7 && !strncasecmp(value, "chunked", word) &&
+                       !value[word + strspn(value + word, " \t")];
+        if (!chunked || encodings++)
+            return -1;
+    }
+    return 0;
+}
+
 static int on_head(http_parser *parser) {
     struct http_request *request = request_of(parser);
     buffer_append(&request->head, "", 1);
@@ -73,6 +90,8 @@ static int on_head(http_parser *parser) {
         return refuse(request, 505);
     if (check_host(request))
         return refuse(request, 400);
+    if (check_encoding(request))
+        return refuse(request, 501);
     /* An offer to speak another protocol may be passed over (RFC 9110, 7.8). */
     parser->upgrade = 0;
     bool sized = parser->flags & F_CONTENTLENGTH;
@@ -169,20 +188,23 @@ static bool decode(char *text, bool plus_is_space) {
     return wire_utf8(text, (size_t)(out - text), true);
 }
 
-/* Splits "a=1&b=2", which params takes over. */
+/* Splits "a=1&b=2", which params takes over. What cannot be decoded is passed over; false if there
+ * was such. */
 static bool split_params(struct http_params *params, char *text) {
     params->text = text;
     char *rest = text;
+    bool whole = true;
     for (char *pair; (pair = strsep(&rest, "&"));) {
         if (!*pair || params->count == HTTP_PARAMS_MAX)
             continue;
         char *value = pair;
         char *name = strsep(&value, "=");
-        if (!decode(name, true) || (value && !decode(value, true)))
-            return false;
-        params->pairs[params->count++] = (struct http_pair){name, value ? value : ""};
+        if (decode(name, true) && (!value || decode(value, true)))
+            params->pairs[params->count++] = (struct http_pair){name, value ? value : ""};
+        else
+            whole = false;
     }
-    return true;
+    return whole;
 }
 
 static bool split_path(struct http_request *request) {
@@ -196,16 +218,15 @@ static bool split_path(struct http_request *request) {
     return true;
 }
 
-/* The origin form ("/path?query") and, as RFC 9112 asks, the absolute one, whose host is ignored.
- */
+/* Where path and query begin: of the origin form ("/path?query") and, as RFC 9112 asks, of the
+ * absolute one, whose host is ignored and whose path may be missing. NULL if it is neither. */
 static const char *target_path(const char *target) {
     if (*target == '/')
         return target;
-    const char *host = strstr(target, "://");
-    if (!host)
+    const char *host = target + strcspn(target, ":/?#");
+    if (host == target || strncmp(host, "://", 3) != 0)
         return NULL;
-    const char *path = strchr(host + 3, '/');
-    return path ? path : "/";
+    return host + 3 + strcspn(host + 3, "/?#");
 }
 
 static int split_target(struct http_request *request) {
@@ -213,8 +234,8 @@ static int split_target(struct http_request *request) {
     if (!from)
         return 400;
     size_t length = strcspn(from, "?#");
-    request->path = strndup(from, length);
-    request->parts_text = strndup(from, length);
+    request->path = length ? strndup(from, length) : strdup("/");
+    request->parts_text = request->path ? strdup(request->path) : NULL;
     if (!request->path || !request->parts_text)
         return 503;
     if (!decode(request->path, false) || !split_path(request))
@@ -224,7 +245,8 @@ static int split_target(struct http_request *request) {
     char *query = strndup(from + length + 1, strcspn(from + length + 1, "#"));
     if (!query)
         return 503;
-    return split_params(&request->query, query) ? 0 : 400;
+    split_params(&request->query, query); /* links gather strange parameters on their way */
+    return 0;
 }
 
 static int read_form(struct http_request *request) {

@@ -26,6 +26,7 @@ static const struct http_limits limits = {
     .idle_ms = 700,
     .stall_ms = 700,
     .queued_bytes = 65536,
+    .output_bytes = 24000000,
 };
 
 struct later {
@@ -62,8 +63,12 @@ static void on_timer_closed(uv_handle_t *handle) {
 
 static void on_later(uv_timer_t *timer) {
     struct later *later = timer->data;
-    if (later->exchange)
+    if (later->exchange && http_query(later->exchange, "stream")) {
+        http_on_gone(later->exchange, on_gone, NULL);
+        http_stream_begin(later->exchange, NULL);
+    } else if (later->exchange) {
         answer_text(later->exchange, 200, "late");
+    }
     uv_close((uv_handle_t *)timer, on_timer_closed);
 }
 
@@ -127,8 +132,9 @@ static void on_request(void *arg, struct http_exchange *exchange) {
     } else if (!strcmp(path, "/push")) {
         push(exchange);
     } else if (!strcmp(path, "/facts")) {
-        snprintf(text, sizeof text, "gone=%d later_gone=%d open=%d reasons=%s", peer.gone,
-                 peer.later_gone, http_connections(peer.server), peer.reasons);
+        snprintf(text, sizeof text, "output=%zu gone=%d later_gone=%d open=%d reasons=%s",
+                 http_output_bytes(peer.server), peer.gone, peer.later_gone,
+                 http_connections(peer.server), peer.reasons);
         answer_text(exchange, 200, text);
     } else if (!strcmp(path, "/big")) {
         size_t bytes = strtoul(http_query(exchange, "bytes"), NULL, 10);
@@ -302,6 +308,31 @@ static void request_is_taken_apart(void **state) {
     close(fd);
 }
 
+static void strange_targets_are_taken_apart(void **state) {
+    (void)state;
+    static const struct {
+        const char *target, *heard;
+    } cases[] = {
+        {"http://evil?q=/healthz", "GET|/|1:,,|/healthz|"},
+        {"http://evil:80/a/b?q=1", "GET|/a/b|2:a,b,|1|"},
+        {"http://evil", "GET|/|1:,,|-|"},
+        {"/a?utm=%zz&q=1&bad=%ff", "GET|/a|1:a,,|1|"},
+        {"/a?q=%c0%80", "GET|/a|1:a,,|-|"},
+        {"/a?q=http://b/c", "GET|/a|1:a,,|http://b/c|"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int fd = dial();
+        char request[200];
+        snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+                 cases[i].target);
+        say(fd, request);
+        const char *heard = hear(fd, NULL);
+        if (!strstr(heard, cases[i].heard))
+            fail_msg("%s gave: %s", cases[i].target, heard);
+        close(fd);
+    }
+}
+
 static void every_split_of_a_request_is_the_same(void **state) {
     (void)state;
     const char *request = "POST /a?q=1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -412,7 +443,12 @@ static void refusals(void **state) {
         {"GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n", "400"},
         {"GET /a%00b HTTP/1.1\r\nHost: a\r\n\r\n", "400"},
         {"GET /%ff HTTP/1.1\r\nHost: a\r\n\r\n", "400"},
-        {"GET /?q=%c0%80 HTTP/1.1\r\nHost: a\r\n\r\n", "400"},
+        {"GET x:/ HTTP/1.1\r\nHost: a\r\n\r\n", "400"},
+        {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "501"},
+        {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \r\n\r\n", "501"},
+        {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+         "Transfer-Encoding: chunked\r\n\r\n",
+         "501"},
         {"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", "400"},
         {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
          "400"},
@@ -470,6 +506,17 @@ static void slow_request_is_closed_in_time(void **state) {
     }
     assert_true(monotonic_us() - began < 1500 * MS);
     assert_non_null(strstr(hear(fd, NULL), "HTTP/1.1 408"));
+    close(fd);
+}
+
+static void line_ends_between_requests_begin_none(void **state) {
+    (void)state;
+    int fd = dial();
+    say(fd, "GET /a HTTP/1.1\r\nHost: a\r\n\r\n\r\n");
+    hear(fd, "GET|/a");
+    say(fd, "\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n\r\n");
+    hear(fd, "GET|/b|1:b,,|-|-|-||127.0.0.1");
+    assert_string_equal(hear(fd, NULL), ""); /* closed as idle: no 408 */
     close(fd);
 }
 
@@ -557,9 +604,40 @@ static void slow_stream_is_closed_at_its_bound(void **state) {
 static void stalled_answer_is_closed(void **state) {
     (void)state;
     int fd = dial_with(4096);
+    int64_t began = monotonic_us();
     say(fd, "GET /big?bytes=20000000 HTTP/1.1\r\nHost: a\r\n\r\n");
     wait_for_fact("slow client;");
+    assert_in_range(monotonic_us() - began, 700 * MS, 1200 * MS);
     close(fd);
+    wait_for_fact("output=0 ");
+}
+
+static void output_of_all_clients_is_bounded(void **state) {
+    (void)state;
+    int fds[6];
+    for (int i = 0; i < 6; i++) {
+        fds[i] = dial_with(4096);
+        say(fds[i], "GET /big?bytes=10000000 HTTP/1.1\r\nHost: a\r\n\r\n");
+        size_t held = strtoul(strstr(get_facts(), "output=") + 7, NULL, 10);
+        assert_in_range(held, 1, limits.output_bytes);
+    }
+    wait_for_fact("no room for output;");
+    int fd = dial();
+    say(fd, "GET /big?bytes=8000000 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    static char part[200000];
+    size_t total = 0;
+    for (ssize_t got; (got = recv(fd, part, sizeof part, 0)) > 0;)
+        total += (size_t)got;
+    assert_true(total > 8000000);
+    close(fd);
+    fd = dial_with(4096);
+    say(fd, "GET /big?bytes=60000000 HTTP/1.1\r\nHost: a\r\n\r\n");
+    while (recv(fd, part, sizeof part, 0) > 0)
+        continue; /* more than may ever be held, so it ends early */
+    close(fd);
+    for (int i = 0; i < 6; i++)
+        close(fds[i]);
+    wait_for_fact("output=0 ");
 }
 
 static void slow_but_steady_answer_is_whole(void **state) {
@@ -627,6 +705,22 @@ static void stop_finishes_what_runs(void **state) {
     setup(NULL); /* for the teardown */
 }
 
+static void stream_that_begins_while_stopping_ends(void **state) {
+    (void)state;
+    int fd = dial();
+    say(fd, "GET /later?ms=100&stream=1 HTTP/1.1\r\nHost: a\r\n\r\n");
+    poll(NULL, 0, 50);
+    int64_t began = monotonic_us();
+    uv_async_send(&peer.stop);
+    assert_non_null(strstr(hear(fd, NULL), "text/event-stream"));
+    assert_true(monotonic_us() - began < 300 * MS); /* before the grace is over */
+    close(fd);
+    pthread_join(peer.thread, NULL);
+    assert_int_equal(peer.gone, 1);
+    assert_string_equal(peer.reasons, "server stopped;");
+    setup(NULL); /* for the teardown */
+}
+
 static void bad_addresses_are_named(void **state) {
     (void)state;
     static const char *const addresses[] = {
@@ -649,6 +743,7 @@ static void bad_addresses_are_named(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         SERVED(request_is_taken_apart),
+        SERVED(strange_targets_are_taken_apart),
         SERVED(every_split_of_a_request_is_the_same),
         SERVED(pipelined_requests_are_answered_in_order),
         SERVED(pipelining_beyond_the_stash_waits_in_the_socket),
@@ -660,16 +755,19 @@ int main(void) {
         SERVED(refusals),
         SERVED(oversized_requests),
         SERVED(slow_request_is_closed_in_time),
+        SERVED(line_ends_between_requests_begin_none),
         SERVED(idle_connection_is_closed),
         SERVED(connections_are_limited),
         SERVED(stream_delivers_and_ends),
         SERVED(stream_notices_that_its_client_left),
         SERVED(slow_stream_is_closed_at_its_bound),
         SERVED(stalled_answer_is_closed),
+        SERVED(output_of_all_clients_is_bounded),
         SERVED(slow_but_steady_answer_is_whole),
         SERVED(request_notices_that_its_client_reset),
         SERVED(both_families_are_served),
         SERVED(stop_finishes_what_runs),
+        SERVED(stream_that_begins_while_stopping_ends),
         cmocka_unit_test(bad_addresses_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
