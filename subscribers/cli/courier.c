@@ -28,7 +28,7 @@ static const char *local_time(int64_t us, int offset_minutes, bool date_only, ch
         .us = us, .offset_minutes = (int16_t)offset_minutes, .date_only = date_only};
     if (!is_time(us) || offset_minutes < -FIELD_OFFSET_MINUTES ||
         offset_minutes > FIELD_OFFSET_MINUTES)
-        return strcpy(text, "?");
+        return memcpy(text, "?", 2);
     timestamp_format(&time, text);
     char *divider = strchr(text, 'T');
     if (divider && strlen(divider) > 6) {
