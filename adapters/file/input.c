@@ -94,8 +94,19 @@ static size_t left(const struct input *input) {
     return input->raw_bytes - input->raw_at;
 }
 
-/* More of the file behind what is left of it: 1, 0 at its end, -1 and err. */
+/* Has a pipe, for now, nothing to give? */
+static bool is_silent(const struct input *input, int ms) {
+    struct pollfd poll_fd = {.fd = input->fd, .events = POLLIN};
+    return input->size == 0 && poll(&poll_fd, 1, ms) <= 0;
+}
+
+/* More of the file behind what is left of it: 1, 0 at its end, -1 and err, which is WB_OK if a pipe
+ * has nothing yet. */
 static int fill(struct input *input, struct wb_error *err) {
+    if (is_silent(input, 0)) {
+        *err = (struct wb_error){.code = WB_OK};
+        return -1;
+    }
     if (input->raw_at > 0) {
         input->raw_bytes -= input->raw_at;
         memmove(input->raw, input->raw + input->raw_at, input->raw_bytes);
@@ -115,10 +126,8 @@ static int fill(struct input *input, struct wb_error *err) {
 }
 
 bool input_ready(const struct input *input, int ms) {
-    struct pollfd poll_fd = {.fd = input->fd, .events = POLLIN};
-    if (input->size > 0 || input->ended || left(input) > 0)
-        return true;
-    return poll(&poll_fd, 1, ms) > 0;
+    size_t needed = input->packing == PACKING_UNKNOWN ? 2 : 1;
+    return input->ended || left(input) >= needed || !is_silent(input, ms);
 }
 
 /* A pipe may give the first byte alone. */

@@ -16,12 +16,13 @@ struct input;
 struct input *input_open(const char *path, struct wb_error *err);
 void input_close(struct input *input);
 
-/* Whether input_read would not have to wait; waits at most so long for that. A pipe may keep silent
+/* Whether there is something for input_read; waits at most so long for that. A pipe may keep silent
  * for hours. */
 bool input_ready(const struct input *input, int ms);
 
 /* Up to size bytes; 0 at the end; -1 and err. A packed file that is cut off or damaged gives all
- * that can be unpacked first, then the error. Interrupted by a signal: -1 with err->code WB_OK. */
+ * that can be unpacked first, then the error. -1 with err->code WB_OK where a pipe has nothing yet,
+ * or not enough, and where a signal came. */
 ssize_t input_read(struct input *input, char *data, size_t size, struct wb_error *err);
 
 const char *input_name(const struct input *input); /* "standard input" for "-" */
