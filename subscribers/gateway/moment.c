@@ -1,6 +1,5 @@
 #include "subscribers/gateway/moment.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -76,10 +75,13 @@ json_t *moment_time(const struct language *language, const char *text, const cha
     return json_pack("{s:o*, s:s}", "text", say(language, &time, now_us), "iso", text);
 }
 
-json_t *moment_date(const struct language *language, const char *text, int64_t now_us) {
-    struct timestamp time;
+json_t *moment_date(const struct language *language, const char *text, const char *offset_from,
+                    int64_t now_us) {
+    struct timestamp time, other;
     if (!parse(text, &time))
         return json_null();
+    if (parse(offset_from, &other))
+        time.offset_minutes = other.offset_minutes;
     time.date_only = true;
     return say(language, &time, now_us);
 }
@@ -116,6 +118,11 @@ json_t *moment_due(const struct language *language, const char *date, int64_t no
     json_decref(with_weekday);
     return json_pack("{s:o*, s:o*, s:s, s:b}", "date", by, "words", say_left(language, days), "iso",
                      date, "urgent", days <= URGENT_DAYS);
+}
+
+bool moment_same(const char *a, const char *b) {
+    struct timestamp x, y;
+    return parse(a, &x) && parse(b, &y) && x.us == y.us;
 }
 
 int64_t moment_us(const char *text) {

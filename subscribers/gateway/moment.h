@@ -3,6 +3,7 @@
 #define SUBSCRIBERS_GATEWAY_MOMENT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct language;
@@ -13,7 +14,8 @@ struct language;
 json_t *moment_time(const struct language *language, const char *text, const char *offset_from,
                     int64_t now_us);
 /* The date alone, as text. */
-json_t *moment_date(const struct language *language, const char *text, int64_t now_us);
+json_t *moment_date(const struct language *language, const char *text, const char *offset_from,
+                    int64_t now_us);
 /* {"date", "clock"}, the clock null where only the day is known. */
 json_t *moment_stamp(const struct language *language, const char *text, int64_t now_us);
 /* Of a last day, YYYY-MM-DD: {"date": "截至 3月9日（星期一）", "words": "还有 3 天", "iso",
@@ -21,6 +23,8 @@ json_t *moment_stamp(const struct language *language, const char *text, int64_t 
 json_t *moment_due(const struct language *language, const char *date, int64_t now_us);
 /* Whole days from today to the last day; INT32_MIN if it is none. */
 int moment_days_left(const char *date, int64_t now_us);
+/* Whether both are the same point in time, however written; a date alone is its beginning. */
+bool moment_same(const char *a, const char *b);
 /* Microseconds since 1970, 0 if the text is NULL or no time. Of a date alone the end of the day. */
 int64_t moment_us(const char *text);
 

@@ -54,9 +54,13 @@ static bool stands(const json_t *node) {
     return !fallen && (!kind || strcmp(kind, "retraction") != 0);
 }
 
+/* 0: every event was retracted. */
+static json_int_t current_offset(const json_t *view) {
+    return json_integer_value(json_object_get(json_object_get(view, "case"), "current_offset"));
+}
+
 static const json_t *find_current(const json_t *view) {
-    json_int_t offset =
-        json_integer_value(json_object_get(json_object_get(view, "case"), "current_offset"));
+    json_int_t offset = current_offset(view);
     size_t i;
     json_t *node;
     json_array_foreach(json_object_get(view, "nodes"), i, node) {
@@ -66,10 +70,31 @@ static const json_t *find_current(const json_t *view) {
     return NULL;
 }
 
+/* A time of the state as the event said it that it comes from: in its own zone, and a day where it
+ * knows only the day. The state's own text, to be told in the zone of the current event, where that
+ * event is not in the answer. stage: of the event, NULL for any. */
+struct when {
+    const char *text, *offset_from;
+};
+
+static struct when find_when(const json_t *view, const char *text, const char *stage,
+                             const json_t *current) {
+    struct when when = {text, story_member(current, "occurred_at")};
+    size_t i;
+    json_t *node;
+    json_array_foreach(json_object_get(view, "nodes"), i, node) {
+        const char *at = story_member(node, "occurred_at"), *its = story_member(node, "stage");
+        bool fits = !stage || (its && !strcmp(its, stage));
+        if (fits && stands(node) && moment_same(at, text))
+            return (struct when){at, NULL};
+    }
+    return when;
+}
+
 /* The rail */
 
 struct rail {
-    int at; /* the step that the case has come to */
+    int at; /* the step that the case has come to; -1: to none */
     const json_t *reached[RAIL_STEPS];
 };
 
@@ -80,6 +105,10 @@ static bool is_submission(const json_t *node) {
 
 static struct rail find_rail(const json_t *view, const struct place *place) {
     struct rail rail = {.at = 0};
+    if (!current_offset(view)) {
+        rail.at = -1; /* nothing stands */
+        return rail;
+    }
     size_t i;
     json_t *node;
     json_array_foreach(json_object_get(view, "nodes"), i, node) {
@@ -124,7 +153,7 @@ static json_t *tell_rail(const struct teller *teller, const json_t *view, const 
         story_put(step, "now", json_boolean(i == rail.at));
         const json_t *reached = renamed ? current : i <= rail.at ? rail.reached[i] : NULL;
         const char *when = story_member(reached, "occurred_at");
-        story_put(step, "date", moment_date(teller->language, when, teller->now_us));
+        story_put(step, "date", moment_date(teller->language, when, NULL, teller->now_us));
         json_array_append_new(steps, step);
     }
     return steps;
@@ -132,11 +161,13 @@ static json_t *tell_rail(const struct teller *teller, const json_t *view, const 
 
 /* Where it stands, and who has it */
 
-static void tell_now(const struct teller *teller, const json_t *current, json_t *story) {
+static void tell_now(const struct teller *teller, const json_t *view, const json_t *current,
+                     json_t *story) {
     bool ended = json_is_true(json_object_get(teller->state, "ended"));
     const char *at = story_member(current, "occurred_at");
-    json_t *time =
-        moment_time(teller->language, story_member(teller->state, "since"), at, teller->now_us);
+    struct when since = find_when(view, story_member(teller->state, "since"),
+                                  story_member(teller->state, "stage"), current);
+    json_t *time = moment_time(teller->language, since.text, since.offset_from, teller->now_us);
     const char *text = story_member(time, "text");
     if (text)
         json_object_set_new(time, "text",
@@ -150,8 +181,7 @@ static void tell_now(const struct teller *teller, const json_t *current, json_t 
     const char *step = story_member(current, "step");
     story_put(story, "step", step ? json_string(step) : NULL);
     json_t *stamp = moment_stamp(teller->language, at, teller->now_us);
-    json_t *began =
-        moment_date(teller->language, story_member(teller->state, "since"), teller->now_us);
+    json_t *began = moment_date(teller->language, since.text, since.offset_from, teller->now_us);
     json_t *date = json_object_get(stamp, "date");
     story_put(story, "step_date", date && !json_equal(date, began) ? json_incref(date) : NULL);
     story_put(story, "stamp", stamp);
@@ -270,11 +300,11 @@ static void add_fact(const struct teller *teller, json_t *facts, const char *key
                                                language_text(teller->language, key), "text", text));
 }
 
-static json_t *tell_facts(const struct teller *teller, const json_t *current) {
+static json_t *tell_facts(const struct teller *teller, const json_t *view, const json_t *current) {
     json_t *facts = json_array();
     const json_t *state = teller->state;
-    json_t *opened = moment_time(teller->language, story_member(state, "opened_at"),
-                                 story_member(current, "occurred_at"), teller->now_us);
+    struct when when = find_when(view, story_member(state, "opened_at"), NULL, current);
+    json_t *opened = moment_time(teller->language, when.text, when.offset_from, teller->now_us);
     add_fact(teller, facts, "case.item", story_member(state, "item_name"));
     add_fact(teller, facts, "case.number", story_member(state, "case_no"));
     add_fact(teller, facts, "case.agency", story_member(state, "agency"));
@@ -298,13 +328,13 @@ json_t *story_of(const json_t *view, const struct language *language, int64_t no
     story_put(story, "item", item ? json_string(item) : story_words(&teller, "case.untitled"));
     story_put(story, "case_no", case_no ? json_string(case_no) : NULL);
     story_put(story, "tone", json_string(place->tone));
-    tell_now(&teller, current, story);
+    tell_now(&teller, view, current, story);
     tell_who(&teller, place, story);
     tell_todo(&teller, view, current, place, story);
     tell_outcome(&teller, current, place, story);
     story_put(story, "rail", tell_rail(&teller, view, current, place));
     story_put(story, "nodes", tell_nodes(&teller, view));
-    story_put(story, "facts", tell_facts(&teller, current));
+    story_put(story, "facts", tell_facts(&teller, view, current));
     story_put(story, "truncated", json_incref(json_object_get(view, "truncated")));
     story_put(story, "through", json_incref(json_object_get(view, "through_offset")));
     return story;

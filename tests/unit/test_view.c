@@ -198,6 +198,47 @@ static void story_says_where_it_stands_and_who_has_it(void **state) {
     json_decref(story);
 }
 
+static const char *fact(const json_t *story, const char *label) {
+    size_t i;
+    json_t *row;
+    json_array_foreach(at(story, "facts"), i, row) {
+        if (!strcmp(json_string_value(at(row, "label")), label))
+            return json_string_value(at(row, "text"));
+    }
+    return NULL;
+}
+
+static void times_are_told_as_the_event_said_them(void **state) {
+    (void)state;
+    begin_case();
+    /* 00:00 in Shanghai, still the day before in UTC */
+    add(WB_STAGE(RECEIVED), NOON_US - DAY_US / 2)->date_only = true;
+    json_t *story = tell("en");
+    expect(story, "since.text", "since 2 Mar");
+    expect(story, "since.iso", "2026-03-02");
+    expect(story, "step_date", NULL);
+    assert_string_equal(fact(story, "Opened"), "2 Mar");
+    json_decref(story);
+    /* Elsewhere it is another hour; the case goes on in Shanghai. */
+    begin_case();
+    add(WB_STAGE(RECEIVED), NOON_US - DAY_US)->utc_offset_minutes = 540;
+    add(WB_STAGE(RECEIVED), NOON_US);
+    made.state.since_us = NOON_US - DAY_US;
+    story = tell("en");
+    expect(story, "since.text", "since 1 Mar, 13:00");
+    expect(story, "step_date", "2 Mar");
+    assert_string_equal(fact(story, "Opened"), "1 Mar, 13:00");
+    json_decref(story);
+    /* The event is not in the answer, and its local day is not the one of UTC. */
+    begin_case();
+    add(WB_STAGE(RECEIVED), NOON_US - DAY_US / 3);
+    made.state.since_us = made.state.opened_at_us = NOON_US - DAY_US / 2 + 60000000;
+    story = tell("en");
+    expect(story, "since.text", "since 2 Mar, 00:01");
+    expect(story, "step_date", NULL);
+    json_decref(story);
+}
+
 static void expect_rail(const char *states) {
     json_t *story = tell("zh");
     char given[64] = "";
@@ -347,6 +388,10 @@ static void what_is_absent_does_not_break_the_story(void **state) {
     made.state.item_name = made.state.agency = "";
     json_t *story = tell("zh"); /* every event was retracted or the answer has none */
     expect(story, "headline", "暂无进展");
+    for (size_t i = 0; i < 5; i++) {
+        expect(json_array_get(at(story, "rail"), i), "state", "next");
+        assert_true(json_is_false(json_object_get(json_array_get(at(story, "rail"), i), "now")));
+    }
     expect(story, "item", "政务服务事项");
     expect(story, "who.unknown", "经办人信息没有提供，可向办理机关咨询。");
     json_decref(story);
@@ -378,6 +423,7 @@ int main(void) {
         cmocka_unit_test(secrets_stay_behind),
         cmocka_unit_test(applicant_sees_the_rest),
         cmocka_unit_test(story_says_where_it_stands_and_who_has_it),
+        cmocka_unit_test(times_are_told_as_the_event_said_them),
         cmocka_unit_test(rail_shows_how_far_it_came),
         cmocka_unit_test(todo_holds_what_is_still_due),
         cmocka_unit_test(days_are_those_of_the_place),
