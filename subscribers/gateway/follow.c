@@ -26,6 +26,7 @@ struct follower {
     struct inquiry *inquiry;
     char *code;
     uint64_t cursor;   /* written through here */
+    uint64_t events;   /* that the case has up to there; 0: not known */
     uint64_t sent_ms;  /* the last write */
     const char *reset; /* why it has to begin anew, to be told with the next answer */
     bool has_cursor;
@@ -214,16 +215,26 @@ static void put_retry(struct buffer *out, const struct followers *all) {
     buffer_printf(out, "retry: %" PRIu64 "\n\n", least + random_u64() % spread);
 }
 
+/* Whether an answer from which nodes were left out has all the case's events behind the cursor:
+ * there are none, or as many as came since the follower's were last counted. Those left out are the
+ * oldest by what they tell of, but may have been recorded last. */
+static bool holds_all_behind(const struct follower *follower, const wb_case *answer) {
+    size_t behind = 0;
+    if (answer->state->last_offset <= follower->cursor)
+        return true;
+    for (size_t i = 0; i < answer->n_nodes; i++)
+        behind += answer->nodes[i]->record && answer->nodes[i]->record->offset > follower->cursor;
+    return follower->events && follower->events + behind == answer->state->events;
+}
+
 /* Why the follower cannot go on from its cursor, or NULL. */
 static const char *reason_to_reset(const struct follower *follower, const wb_case *answer) {
     if (follower->reset)
         return follower->reset;
     if (follower->has_cursor && follower->cursor > answer->through_offset)
         return "cursor_unknown";
-    /* What was left out of the answer may lie behind the cursor. */
-    if (follower->has_cursor && answer->truncated)
-        return "too_far_behind";
-    return NULL;
+    bool complete = !answer->truncated || holds_all_behind(follower, answer);
+    return follower->has_cursor && !complete ? "too_far_behind" : NULL;
 }
 
 static void put_answer(struct buffer *out, struct follower *follower, const wb_case *answer) {
@@ -288,6 +299,7 @@ static void on_answer(void *arg, const wb_case *answer, const struct wb_error *e
         if (out.length)
             write_to(follower, out.data, out.length);
         follower->cursor = answer->through_offset;
+        follower->events = answer->state->events;
         follower->has_cursor = true;
         follower->reset = NULL;
         follower->settled = follower->topic->last <= follower->cursor;
@@ -330,6 +342,7 @@ static void flush_topic(struct followers *followers) {
             continue;
         write_to(follower, text, bytes);
         follower->cursor = topic->last;
+        follower->events += count;
         meter_add(METER_DELIVERED, "live", (int64_t)count);
     }
     topic_clear(&followers->topics);

@@ -189,8 +189,10 @@ static void on_tick(uv_timer_t *handle) {
         reopen(gateway);
     turn(gateway);
     followers_tick(gateway->followers, now_ms);
-    if (gateway->server)
-        meter_set(METER_CONNECTIONS, http_connections(gateway->server));
+    if (!gateway->server)
+        return;
+    meter_set(METER_CONNECTIONS, http_connections(gateway->server));
+    meter_set(METER_OUTPUT, (int64_t)http_output_bytes(gateway->server));
 }
 
 static void on_request(void *arg, struct http_exchange *exchange) {
@@ -234,6 +236,7 @@ static int open_server(struct gateway *gateway, struct wb_error *err) {
     struct http_limits limits = http_limits_default;
     limits.connections = (int)gateway->options->connections;
     limits.queued_bytes = (size_t)gateway->options->queued_bytes;
+    limits.output_bytes = (size_t)gateway->options->output_bytes;
     limits.request_ms = gateway->options->request_time;
     limits.body_bytes = BODY_BYTES; /* the largest that is sent is the form of the find page */
     gateway->site = (struct site){

@@ -9,6 +9,7 @@ struct options {
     char *streams;
     int64_t connections;
     int64_t queued_bytes;
+    int64_t output_bytes;
     int64_t keepalive; /* ms, as the rest */
     int64_t retry;
     int64_t request_time;
