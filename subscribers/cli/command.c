@@ -1,5 +1,6 @@
 #include "command.h"
 
+#include "common/buffer.h"
 #include "proto/problem.h"
 
 #include <errno.h>
@@ -30,8 +31,10 @@ void command_complain(const char *command, const struct wb_error *err) {
 }
 
 static bool output_failed(const char *command, int reason) {
-    if (reason != EPIPE)
+    static bool told;
+    if (reason != EPIPE && !told)
         fprintf(stderr, "waybill %s: the output: %s\n", command, strerror(reason ? reason : EIO));
+    told = true;
     return false;
 }
 
@@ -41,9 +44,19 @@ bool command_flush(const char *command) {
     return done || output_failed(command, errno);
 }
 
+static int append(const char *text, size_t bytes, void *line) {
+    buffer_append(line, text, bytes);
+    return 0;
+}
+
+/* A line is put together before it is written: jansson hands out a few bytes at a time. */
 bool command_print_json(const char *command, json_t *object) {
+    static struct buffer line;
+    buffer_clear(&line);
     errno = 0;
-    bool done = object && json_dumpf(object, stdout, JSON_COMPACT) == 0 && putchar('\n') != EOF;
+    bool done = object && json_dump_callback(object, append, &line, JSON_COMPACT) == 0;
+    buffer_text(&line, "\n");
+    done = done && !line.failed && fwrite(line.data, 1, line.length, stdout) == line.length;
     int reason = object ? errno : ENOMEM;
     json_decref(object);
     return done || output_failed(command, reason);

@@ -97,21 +97,14 @@ static void sent_free_all(struct publish *p) {
     }
 }
 
-static void print_json(json_t *object) {
-    if (object) {
-        json_dumpf(object, stdout, JSON_COMPACT);
-        putchar('\n');
-    }
-    json_decref(object);
-}
-
 static void print_refusal(struct publish *p, size_t line, const struct wb_error *err) {
     p->refused++;
     if (p->json) {
-        print_json(json_pack("{sIs{siss#ssssssss}}", "line", (json_int_t)line, "refusal", "code",
-                             err->code, "name", problem_name(err->code),
-                             (int)strlen(problem_name(err->code)), "message", err->message,
-                             "detail", err->detail, "hint", err->hint, "field", err->field));
+        command_print_json(
+            "publish", json_pack("{sIs{siss#ssssssss}}", "line", (json_int_t)line, "refusal",
+                                 "code", err->code, "name", problem_name(err->code),
+                                 (int)strlen(problem_name(err->code)), "message", err->message,
+                                 "detail", err->detail, "hint", err->hint, "field", err->field));
         return;
     }
     char words[600];
@@ -132,7 +125,7 @@ static void print_receipt(const struct publish *p, const struct sent *sent,
             json_object_set_new(object, "code", json_string(receipt->code));
         if (object && *link)
             json_object_set_new(object, "link", json_string(link));
-        print_json(object);
+        command_print_json("publish", object);
         return;
     }
     printf("offset %" PRIu64 "  %s  %s", receipt->offset, sent->case_no, sent->stage);
@@ -346,10 +339,8 @@ static int publish_all(struct publish *p) {
                 pending);
     }
     print_summary(p, monotonic_us() - begin_us);
-    if (fflush(stdout) || ferror(stdout)) {
-        fprintf(stderr, "waybill publish: writing the acknowledgements: %s\n", strerror(errno));
+    if (!command_flush("publish"))
         return COMMAND_FAILED;
-    }
     bool all = !p->failed && !command_stopped && !pending && !p->refused;
     return all ? COMMAND_DONE : COMMAND_FAILED;
 }
