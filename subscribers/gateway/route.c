@@ -110,14 +110,29 @@ static void visit_case(const struct call *call, const char *case_no, const char 
 
 /* Finding a case by what stands on the receipt */
 
-/* Letters, digits and hyphens as Chinese keyboards may give them, full-width (U+FF01 to U+FF5E). */
+/* The letter, digit or sign that the text begins with as Chinese keyboards may give it, full-width
+ * (U+FF01 to U+FF5E); 0 if it does not. */
+static unsigned char wide_ascii(const unsigned char *text) {
+    bool wide = text[0] == 0xEF && (text[1] == 0xBC || text[1] == 0xBD) && text[2];
+    unsigned point = wide ? (text[1] & 0x3Fu) << 6 | (text[2] & 0x3Fu) : 0;
+    return point >= 0xF01 && point <= 0xF5E ? (unsigned char)(point - 0xF01 + '!') : 0;
+}
+
+/* Whether somebody left the keyboard at full width; among other characters such a one may belong to
+ * the case number. */
+static bool all_wide(const char *text) {
+    const unsigned char *at = (const unsigned char *)text;
+    while (*at && wide_ascii(at))
+        at += 3;
+    return !*at;
+}
+
 static void narrow(char *text) {
     unsigned char *out = (unsigned char *)text;
     for (const unsigned char *in = out; *in;) {
-        bool wide = in[0] == 0xEF && (in[1] == 0xBC || in[1] == 0xBD) && in[2];
-        unsigned point = wide ? (in[1] & 0x3Fu) << 6 | (in[2] & 0x3Fu) : 0;
-        if (wide && point >= 0xF01 && point <= 0xF5E) {
-            *out++ = (unsigned char)(point - 0xF01 + '!');
+        unsigned char narrowed = wide_ascii(in);
+        if (narrowed) {
+            *out++ = narrowed;
             in += 3;
         } else {
             *out++ = *in++;
@@ -161,6 +176,8 @@ static void find_case(const struct call *call, const char *case_text, const char
         return;
     }
     narrow(code);
+    if (all_wide(case_no))
+        narrow(case_no);
     if (!*case_no || !*code)
         page_find(pages, call->exchange, 422, "find.missing", case_no);
     else
@@ -317,7 +334,7 @@ void route(const struct site *site, struct http_exchange *exchange) {
     struct call call = {.site = site, .exchange = exchange};
     const char *method = http_method(exchange);
     call.part_count = http_parts(exchange, call.parts, PARTS_MAX);
-    bool known = false;
+    bool get = false, post = false;
     for (size_t i = 0; call.part_count <= PARTS_MAX && i < sizeof routes / sizeof *routes; i++) {
         if (!path_fits(routes[i].path, &call))
             continue;
@@ -325,11 +342,15 @@ void route(const struct site *site, struct http_exchange *exchange) {
             routes[i].handle(&call);
             return;
         }
-        known = true;
+        get = get || !strcmp(routes[i].method, "GET");
+        post = post || !strcmp(routes[i].method, "POST");
     }
-    static const char *const allow[] = {"Allow: GET, HEAD, POST", NULL};
     static const char words[] = "This address is read with GET.\n";
-    if (known)
+    const char *const allow[] = {get && post ? "Allow: GET, HEAD, POST"
+                                 : post      ? "Allow: POST"
+                                             : "Allow: GET, HEAD",
+                                 NULL};
+    if (get || post)
         http_answer(exchange, 405, PLAIN_TEXT, allow, words, sizeof words - 1);
     else
         page_missing(site->pages, exchange);

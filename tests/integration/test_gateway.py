@@ -199,6 +199,16 @@ class TestPages:
         status, headers, _ = gateway.get(f"/?case={quote('京 1')}&code={code}&lang=en")
         assert status == 303 and headers["Location"].endswith("?lang=en")
 
+    @pytest.mark.parametrize("typed, meant", [
+        ("Ａ－１／２", "A-1/2"), ("京Ａ１", "京Ａ１"), ("Ａ1", "Ａ1")])
+    def test_a_case_number_typed_in_full_width(self, gateway, typed, meant):
+        status, headers, _ = gateway.get(f"/?case={quote(typed)}&code=X")
+        assert status == 303 and headers["Location"] == f"/c/{quote(meant)}/X"
+
+    def test_a_broken_parameter_on_a_link_does_no_harm(self, gateway, office):
+        _, code = office("A-1", "RECEIVED")
+        assert gateway.get(f"/c/A-1/{code}?utm=%zz&lang=en")[0] == 200
+
     def test_finding_without_enough_says_so(self, gateway):
         for query in ("?case=&code=", "?case=A&code=%20", f"?case={'a' * 300}&code=b"):
             status, _, body = gateway.get("/" + query)
@@ -235,11 +245,13 @@ class TestHeaders:
             connection.close()
 
     def test_other_methods_are_refused(self, gateway):
-        for method, path in (("DELETE", "/"), ("POST", "/healthz"), ("PUT", "/c/A-1/x")):
+        for method, path, allowed in (("DELETE", "/", "GET, HEAD, POST"),
+                                      ("POST", "/healthz", "GET, HEAD"),
+                                      ("PUT", "/c/A-1/x", "GET, HEAD")):
             connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=5)
             connection.request(method, path)
             answer = connection.getresponse()
-            assert answer.status == 405 and answer.getheader("Allow")
+            assert answer.status == 405 and answer.getheader("Allow") == allowed
             connection.close()
 
     def test_operations(self, gateway):
@@ -328,6 +340,18 @@ class TestStreams:
             follower.wait(len(expected))
             assert follower.ids() == expected
             follower.close()
+
+    def test_a_long_case_is_followed_from_where_one_was(self, publisher, event, stream):
+        session = publisher("long")
+        receipts = [receipt for _ in range(6) for receipt in session.publish(
+            *(event("A-1", stage="UNDER_REVIEW") for _ in range(100)), codes=True)]
+        code = receipts[0].code
+        follower = stream("A-1", code, Last_Event_ID=str(receipts[-1].offset))
+        other = stream("A-1", code, Last_Event_ID=str(receipts[0].offset))
+        assert other.wait(1)[0][2]["reason"] == "too_far_behind"
+        offset = session.publish(event("A-1", stage="GRANTED"))[0].offset
+        assert follower.wait(1)[0][:2] == (offset, "node")
+        assert other.wait(2)[1][:2] == (offset, "node")
 
     @pytest.mark.parametrize("cursor, reason", [
         ("999999", "cursor_unknown"), ("18446744073709551615", "cursor_unknown"),
