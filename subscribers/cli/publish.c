@@ -339,8 +339,10 @@ static int publish_all(struct publish *p) {
                 pending);
     }
     print_summary(p, monotonic_us() - begin_us);
-    if (!command_flush("publish"))
+    if (!command_flush("publish")) {
+        fputs("waybill publish: not all acknowledgements could be written\n", stderr);
         return COMMAND_FAILED;
+    }
     bool all = !p->failed && !command_stopped && !pending && !p->refused;
     return all ? COMMAND_DONE : COMMAND_FAILED;
 }

@@ -208,4 +208,4 @@ def test_a_closed_output_is_an_error(broker, cli, tmp_path):
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=cli.environment)
     program.stdout.close()
     assert program.wait(30) == 1
-    assert b"writing the acknowledgements" in program.stderr.read()
+    assert b"not all acknowledgements could be written" in program.stderr.read()
