@@ -263,13 +263,15 @@ class TestMadeLogs:
             assert int(said[1]) == 3 if name == "few" else 100 < int(said[1]) < 600
 
     def test_closed_streams(self, mapping, tmp_path):
-        command = f"exec {paths.program(NAME)} --dry-run --mapping {mapping} --format csv - <&-"
-        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=20)
+        done = subprocess.run(
+            ["sh", "-c", 'exec "$0" --dry-run --mapping "$1" --format csv - <&-',
+             paths.program(NAME), mapping], capture_output=True, text=True, timeout=20)
         assert done.returncode == 1
         assert "waybill-adapter-file: " in done.stderr and "standard input is closed" in done.stderr
         (tmp_path / "e.ndjson").write_text(json.dumps(TestNdjson.EVENT) + "\n")
-        command = f"exec {paths.program(NAME)} --dry-run {tmp_path}/e.ndjson >&-"
-        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=20)
+        done = subprocess.run(
+            ["sh", "-c", 'exec "$0" --dry-run "$1" >&-', paths.program(NAME),
+             tmp_path / "e.ndjson"], capture_output=True, text=True, timeout=20)
         assert done.returncode == 1
 
 

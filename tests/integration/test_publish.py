@@ -196,7 +196,7 @@ def test_interrupted_without_a_broker_it_says_what_is_open(cli, tmp_path):
 
 def test_a_closed_input_is_an_error(cli):
     done = subprocess.run(
-        ["sh", "-c", f"exec {paths.program('waybill')} publish --source permits - <&-"],
+        ["sh", "-c", 'exec "$0" publish --source permits - <&-', paths.program("waybill")],
         capture_output=True, text=True, timeout=20, env=cli.environment)
     assert done.returncode == 1 and "standard input is closed" in done.stderr
 
