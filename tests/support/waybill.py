@@ -2,12 +2,36 @@
 
 import json
 import subprocess
+from pathlib import Path
 
 from . import paths, wait
 from .process import Program, clean_environment, sanitizer_reports
 
 
-class Broker(Program):
+class Server(Program):
+    """A program that says on its own /readyz, below self.http, when it can be used."""
+
+    def start(self, ready=True):
+        super().start()
+        if ready:
+            self.wait_ready()
+        return self
+
+    def wait_ready(self, timeout=15):
+        name = Path(self.argv[0]).name
+
+        def answers():
+            assert self.running(), f"{name} ended: {self.text()[-2000:]}"
+            return wait.http_status(f"{self.http}/readyz") == 200
+        wait.until(answers, timeout, f"/readyz of {name}")
+
+    def restart(self):
+        """Stops it as systemd would, and starts it."""
+        self.stop()
+        return self.start()
+
+
+class Broker(Server):
     """waybilld on a database. Its endpoints stay the same when it is started again."""
 
     def __init__(self, database, log, public_url="", arguments=()):
@@ -22,52 +46,19 @@ class Broker(Program):
             argv += ["--public-url", public_url]
         super().__init__([*argv, *arguments], log)
 
-    def start(self, ready=True):
-        super().start()
-        if ready:
-            self.wait_ready()
-        return self
-
-    def wait_ready(self, timeout=15):
-        def answers():
-            assert self.running(), f"waybilld ended: {self.text()[-2000:]}"
-            return wait.http_status(f"{self.http}/readyz") == 200
-        wait.until(answers, timeout, "the broker's /readyz")
-
-    def restart(self):
-        """Stops it as systemd would, and starts it."""
-        self.stop()
-        return self.start()
-
     def metric(self, name):
         """The sum over a metric's labels, from /metrics."""
         return metric(self.http, name)
 
 
-class Gateway(Program):
+class Gateway(Server):
     """waybill-gateway before a broker's streams."""
 
     def __init__(self, streams, log, port=None, arguments=()):
         self.port = port or wait.free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = self.http = f"http://127.0.0.1:{self.port}"
         super().__init__([paths.program("waybill-gateway"), "--listen", f"127.0.0.1:{self.port}",
                           "--streams", streams, *arguments], log)
-
-    def start(self, ready=True):
-        super().start()
-        if ready:
-            self.wait_ready()
-        return self
-
-    def wait_ready(self, timeout=15):
-        def answers():
-            assert self.running(), f"waybill-gateway ended: {self.text()[-2000:]}"
-            return wait.http_status(f"{self.url}/readyz") == 200
-        wait.until(answers, timeout, "the gateway's /readyz")
-
-    def restart(self):
-        self.stop()
-        return self.start()
 
     def get(self, path, **headers):
         """Status, headers, body of a page."""
