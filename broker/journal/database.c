@@ -26,11 +26,9 @@ struct database {
     uv_poll_t *poll;  /* of the socket that pg has now */
     uv_timer_t timer; /* pause before connecting, and the limit for it */
     int64_t pause_ms;
-    bool closing;
     bool warned;
     bool dispatching; /* a result function runs: it may drop the connection */
     char drop[256];   /* the reason, while a drop waits for the result function to return */
-    char words[256];
 
     database_result *result;
     void *result_arg;
@@ -132,8 +130,8 @@ static void connected(struct database *c) {
     c->pause_ms = PAUSE_FIRST_MS;
     PQsetnonblocking(c->pg, 1);
     PQsetNoticeReceiver(c->pg, on_notice, c);
-    snprintf(c->words, sizeof c->words, "%s:%s/%s", PQhost(c->pg), PQport(c->pg), PQdb(c->pg));
-    log_info("database", "%s: connected to %s", c->name, c->words);
+    log_info("database", "%s: connected to %s:%s/%s", c->name, PQhost(c->pg), PQport(c->pg),
+             PQdb(c->pg));
     if (!poll_socket(c, UV_READABLE)) {
         lose(c, "the socket cannot be watched");
         return;
@@ -310,10 +308,6 @@ void database_copy(struct database *c, const void *data, size_t bytes) {
 
 bool database_warned(const struct database *c) {
     return c->warned;
-}
-
-const char *database_words(const struct database *c) {
-    return c->words;
 }
 
 int32_t database_int4(const PGresult *result, int row, int column) {

@@ -72,7 +72,4 @@ void database_copy(struct database *database, const void *data, size_t bytes);
 /* The server warned while the last query ran: a commit may not have been replicated, say. */
 bool database_warned(const struct database *database);
 
-/* "host:port/database", for the log; never the password. */
-const char *database_words(const struct database *database);
-
 #endif

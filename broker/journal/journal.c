@@ -429,10 +429,6 @@ void journal_close(struct journal *j) {
     uv_close((uv_handle_t *)&j->retry, free_journal);
 }
 
-bool journal_ready(const struct journal *j) {
-    return j->state >= READY;
-}
-
 void journal_submit(struct journal *j, struct submission *s) {
     s->next = NULL;
     *j->queue_last = s;

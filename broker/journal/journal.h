@@ -42,7 +42,6 @@ struct journal *journal_new(uv_loop_t *loop, const struct journal_options *optio
 /* Settles what is left as not committed. NULL is allowed. */
 void journal_close(struct journal *journal);
 
-bool journal_ready(const struct journal *journal);
 /* Only while ready. The submission belongs to the journal until it is settled. */
 void journal_submit(struct journal *journal, struct submission *submission);
 /* Memory of submissions that are not settled. */

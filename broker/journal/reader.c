@@ -32,7 +32,6 @@ struct reader {
     } cases, ranges; /* people wait for the first, programs for the second */
     size_t waiting;
     struct read *running;
-    bool up;
     struct wb_error busy; /* what a failed read is told; the reason is logged */
 };
 
@@ -163,7 +162,6 @@ static void run_next(struct reader *reader) {
 
 static void on_up(void *arg) {
     struct reader *reader = arg;
-    reader->up = true;
     run_next(reader);
 }
 
@@ -173,7 +171,6 @@ static void on_down(void *arg, const char *reason) {
     struct reader *reader = arg;
     struct read *read = reader->running;
     (void)reason;
-    reader->up = false;
     reader->running = NULL;
     meter_add(METER_DATABASE_LOST, "reader", 1);
     if (!read)
@@ -225,10 +222,6 @@ void reader_close(struct reader *reader) {
     forget_all(reader->cases.first);
     forget_all(reader->ranges.first);
     free(reader);
-}
-
-bool reader_up(const struct reader *reader) {
-    return reader->up;
 }
 
 static struct read *enqueue(struct reader *reader, struct read *read) {

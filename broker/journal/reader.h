@@ -28,7 +28,6 @@ typedef void reader_done(void *arg, const struct log_record *records, size_t cou
 struct reader *reader_new(uv_loop_t *loop, const char *database, const struct sources *sources);
 /* Forgets the reads that wait without calling anybody. NULL is allowed. */
 void reader_close(struct reader *reader);
-bool reader_up(const struct reader *reader);
 
 /* The events behind `after` up to `through`, at most `limit` (READ_ROWS_MAX), in order. With case
  * numbers only those cases' (copied). A handle for reader_cancel; NULL and no call if the queue is

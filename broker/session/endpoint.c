@@ -407,10 +407,6 @@ const char *endpoint_address(const struct endpoint *e) {
     return e->address;
 }
 
-size_t endpoint_sessions(const struct endpoint *e) {
-    return e->count;
-}
-
 void endpoint_read(struct endpoint *e, bool on) {
     if (on && !e->reading)
         heard_all(e);

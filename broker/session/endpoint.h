@@ -61,7 +61,6 @@ void endpoint_close(struct endpoint *endpoint);
 
 /* The address as bound. */
 const char *endpoint_address(const struct endpoint *endpoint);
-size_t endpoint_sessions(const struct endpoint *endpoint);
 /* Stops reading from all peers, and takes it up again. */
 void endpoint_read(struct endpoint *endpoint, bool on);
 
