@@ -108,7 +108,8 @@ static bool open_log(struct broker *b, uv_loop_t *loop, struct wb_error *err) {
                                                  .recorded = on_recorded};
     const struct journal_options options = {.database = b->options->database,
                                             .batch_events = (size_t)b->options->batch_events,
-                                            .batch_bytes = (size_t)b->options->batch_bytes};
+                                            .batch_bytes = (size_t)b->options->batch_bytes,
+                                            .partition_us = b->options->partition * 1000};
     b->sources = sources_new();
     b->hub = hub_new((size_t)b->options->recent_bytes);
     b->reader = b->sources ? reader_new(loop, options.database, b->sources) : NULL;

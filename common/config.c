@@ -31,7 +31,7 @@ struct unit {
 static const struct unit byte_units[] = {
     {"GiB", INT64_C(1) << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}, {NULL, 0}};
 static const struct unit ms_units[] = {
-    {"h", 3600000}, {"min", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0}};
+    {"d", 86400000}, {"h", 3600000}, {"min", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0}};
 
 /* The command line as it was given. */
 struct command {
@@ -113,7 +113,7 @@ static int parse_number(const struct config_option *option, const char *text, in
                         char why[WHY_BYTES]) {
     static const char *const forms[] = {[CONFIG_NUMBER] = "a number",
                                         [CONFIG_BYTES] = "a size such as 512, 64KiB or 1MiB",
-                                        [CONFIG_MS] = "a duration such as 500ms, 15s or 5min"};
+                                        [CONFIG_MS] = "a duration such as 500ms, 15s, 5min or 30d"};
     char limits[RANGE_BYTES];
     if (parse_quantity(text, units_of(option->type), value)) {
         snprintf(why, WHY_BYTES, "'%.40s' is not %s", text, forms[option->type]);

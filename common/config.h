@@ -16,7 +16,7 @@ enum config_type {
     CONFIG_NUMBER, /* int64_t */
     CONFIG_BOOL,   /* bool: true, false, yes, no, on, off */
     CONFIG_BYTES,  /* int64_t: 64KiB, 1MiB, 1GiB or a number */
-    CONFIG_MS      /* int64_t: 500ms, 15s, 5min, 2h or a number of milliseconds */
+    CONFIG_MS      /* int64_t: 500ms, 15s, 5min, 2h, 30d or a number of milliseconds */
 };
 
 struct config_option {

@@ -18,6 +18,8 @@ enum {
     BROKER_ACKNOWLEDGEMENT = 8,
     ACKNOWLEDGEMENT_BATCH = 1,
     ACKNOWLEDGEMENT_RECEIPTS = 2,
+    ACKNOWLEDGEMENT_WINDOW_EVENTS = 3,
+    ACKNOWLEDGEMENT_WINDOW_BYTES = 4,
     RECEIPT_OFFSET = 1,
     RECEIPT_REPEAT = 2,
     RECEIPT_CODE = 3,
@@ -300,8 +302,13 @@ void frame_add_receipt(struct buffer *receipts, uint64_t offset, bool repeat, co
     }
 }
 
-void frame_put_acknowledgement(struct buffer *out, uint64_t batch, const struct buffer *receipts) {
-    begin(out, BROKER_ACKNOWLEDGEMENT, number_size(batch) + receipts->length);
+void frame_put_acknowledgement(struct buffer *out, uint64_t batch, const struct buffer *receipts,
+                               struct frame_window window) {
+    begin(out, BROKER_ACKNOWLEDGEMENT,
+          number_size(batch) + receipts->length + number_size(window.events) +
+              number_size(window.bytes));
     wire_put_varint(out, ACKNOWLEDGEMENT_BATCH, batch);
     append(out, receipts);
+    wire_put_varint(out, ACKNOWLEDGEMENT_WINDOW_EVENTS, window.events);
+    wire_put_varint(out, ACKNOWLEDGEMENT_WINDOW_BYTES, window.bytes);
 }

@@ -70,6 +70,11 @@ void frame_put_deliver(struct buffer *out, uint64_t subscription, uint64_t throu
  * then the message around them. code and refusal may be NULL. */
 void frame_add_receipt(struct buffer *receipts, uint64_t offset, bool repeat, const char *code,
                        const struct wb_error *refusal);
-void frame_put_acknowledgement(struct buffer *out, uint64_t batch, const struct buffer *receipts);
+/* The window from now on, in events and bytes; 0 leaves it as it was. */
+struct frame_window {
+    uint32_t events, bytes;
+};
+void frame_put_acknowledgement(struct buffer *out, uint64_t batch, const struct buffer *receipts,
+                               struct frame_window window);
 
 #endif

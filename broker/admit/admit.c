@@ -99,7 +99,7 @@ static void acknowledge(struct admit *a, struct publish *p) {
         frame_add_receipt(&a->receipts, e->offset, e->repeat, coded ? code : NULL, e->refusal);
         repeats += e->repeat;
     }
-    frame_put_acknowledgement(&a->out, p->batch, &a->receipts);
+    frame_put_acknowledgement(&a->out, p->batch, &a->receipts, (struct frame_window){0});
     intake->suspect = repeats > 0;
     intake->unacknowledged -= (uint32_t)p->submission.count;
     meter_observe_us(METER_ACKNOWLEDGE_SECONDS, monotonic_us() - p->received_us);

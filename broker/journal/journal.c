@@ -34,6 +34,8 @@ struct journal {
     enum journal_state state;
     int64_t epoch;
     uint64_t head;
+    struct leaf leaf;       /* the newest of the log */
+    struct leaf target;     /* the one that the batch goes to */
     int64_t recorded_at_us; /* of the newest event: the log's time never goes back */
     char told[512];         /* what keeps it closed, as logged */
 
@@ -130,6 +132,7 @@ static void take_over(struct journal *j, const struct opened *opened) {
     j->told[0] = '\0';
     j->epoch = opened->epoch;
     j->head = opened->head_offset;
+    j->leaf = opened->leaf;
     j->recorded_at_us = opened->head_recorded_at_us;
     log_info("journal", "writing in epoch %lld behind offset %llu", (long long)j->epoch,
              (unsigned long long)j->head);
@@ -282,6 +285,7 @@ static void finish(struct journal *j) {
     size_t count = collect_records(j);
     note_outcome(&j->batch);
     j->head = j->batch.last_offset;
+    j->leaf = j->target;
     j->recorded_at_us = j->batch.recorded_at_us;
     meter_set(METER_HEAD_OFFSET, NULL, (int64_t)j->head);
     j->state = READY;
@@ -334,6 +338,31 @@ static bool suspect(const struct batch *b) {
     return false;
 }
 
+/* The leaf for the batch's time: the newest, or one that begins on the period's next multiple. */
+static struct leaf leaf_for(const struct journal *j) {
+    int64_t at = j->batch.recorded_at_us, period = j->options.partition_us;
+    if (j->leaf.number && at < j->leaf.to_us)
+        return j->leaf;
+    int64_t from = at - at % period;
+    if (from < j->leaf.to_us)
+        from = j->leaf.to_us;
+    return (struct leaf){.number = j->leaf.number + 1,
+                         .from_us = from,
+                         .to_us = at - at % period + period,
+                         .first_offset = j->batch.first_offset};
+}
+
+static void put_statements(struct journal *j, char *sql, size_t size) {
+    j->target = leaf_for(j);
+    int at = snprintf(sql, size, SQL_BEGIN, (long long)j->epoch, (long long)j->head,
+                      (long long)j->batch.last_offset);
+    if (j->target.number != j->leaf.number)
+        at += snprintf(sql + at, size - (size_t)at, SQL_NEW_LEAF, j->target.number,
+                       (long long)j->target.from_us, (long long)j->target.to_us,
+                       (unsigned long long)j->target.first_offset);
+    snprintf(sql + at, size - (size_t)at, SQL_COPY SQL_COMMIT, j->target.number);
+}
+
 static void write_batch(struct journal *j) {
     const struct source *source = unregistered(j);
     if (source) {
@@ -353,12 +382,12 @@ static void write_batch(struct journal *j) {
     meter_set(METER_BATCH_EVENTS, NULL, (int64_t)j->batch.events);
     if (j->batch.last_offset < j->batch.first_offset) {
         meter_add(METER_BATCHES, "repeats_only", 1);
+        j->target = j->leaf;
         finish(j);
         return;
     }
-    char sql[512];
-    snprintf(sql, sizeof sql, SQL_COMMIT_BATCH, (long long)j->epoch, (long long)j->head,
-             (long long)j->batch.last_offset);
+    char sql[1024];
+    put_statements(j, sql, sizeof sql);
     j->state = WRITING;
     j->sent_us = monotonic_us();
     forget_results(j);

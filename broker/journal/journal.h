@@ -23,6 +23,7 @@ struct journal_options {
     const char *database; /* conninfo */
     size_t batch_events;  /* the most in one transaction, about */
     size_t batch_bytes;
+    int64_t partition_us; /* how much time a leaf covers */
 };
 
 struct journal_events {

@@ -15,7 +15,7 @@
 
 #define SERVER_VERSION_OLDEST 150000
 
-enum step { CHECK, SCHEMA_VERSION, MIGRATE, TAKE_OVER, CODE_KEY, CODE_KEY_READ, SOURCES };
+enum step { CHECK, SCHEMA_VERSION, MIGRATE, TAKE_OVER, LEAVES, CODE_KEY, CODE_KEY_READ, SOURCES };
 
 struct opening {
     struct database *database;
@@ -56,6 +56,9 @@ static void begin_step(struct opening *o, enum step step) {
         break;
     case TAKE_OVER:
         database_query(o->database, SQL_TAKE_OVER, on_result, o);
+        break;
+    case LEAVES:
+        database_query(o->database, SQL_LEAVES, on_result, o);
         break;
     case CODE_KEY: {
         unsigned char key[CODE_KEY_BYTES];
@@ -127,9 +130,16 @@ static void schema_version(struct opening *o, const PGresult *r) {
 static void take_over(struct opening *o, const PGresult *r) {
     o->opened.epoch = number(r, 0);
     o->opened.head_offset = (uint64_t)number(r, 1);
-    uint64_t first = (uint64_t)number(r, 2);
-    o->opened.first_offset = first ? first : o->opened.head_offset + 1;
-    o->opened.head_recorded_at_us = number(r, 3);
+    o->opened.first_offset = o->opened.head_offset + 1; /* until a leaf says otherwise */
+    o->opened.head_recorded_at_us = number(r, 2);
+}
+
+static void leaves(struct opening *o, const PGresult *r) {
+    o->opened.leaf = (struct leaf){.number = (int32_t)number(r, 0),
+                                   .from_us = number(r, 1),
+                                   .to_us = number(r, 2),
+                                   .first_offset = (uint64_t)number(r, 3)};
+    o->opened.first_offset = (uint64_t)number(r, 4);
 }
 
 static void sources(struct opening *o, const PGresult *r) {
@@ -151,6 +161,9 @@ static void take_row(struct opening *o, const PGresult *r) {
         break;
     case TAKE_OVER:
         take_over(o, r);
+        break;
+    case LEAVES:
+        leaves(o, r);
         break;
     case CODE_KEY_READ:
         if (PQgetlength(r, 0, 0) == CODE_KEY_BYTES)

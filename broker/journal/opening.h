@@ -12,10 +12,18 @@
 struct database;
 struct sources;
 
+/* A leaf of the log, waybill.event_NUMBER. Times are of recorded_at. */
+struct leaf {
+    int32_t number;
+    int64_t from_us, to_us; /* [from, to) */
+    uint64_t first_offset;  /* of the first event that it may hold */
+};
+
 struct opened {
     int64_t epoch;
     uint64_t first_offset, head_offset; /* first: 1 in an empty log */
     int64_t head_recorded_at_us;
+    struct leaf leaf; /* the newest; number 0: there is none yet */
     unsigned char code_key[CODE_KEY_BYTES];
 };
 

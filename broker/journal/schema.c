@@ -8,6 +8,8 @@
 static const struct schema_step steps[] = {
     {1, "log", (const char *)embed_0001_log_sql},
     {2, "readable", (const char *)embed_0002_readable_sql},
+    {3, "partitions", (const char *)embed_0003_partitions_sql},
+    {4, "access", (const char *)embed_0004_access_sql},
 };
 
 int schema_newest(void) {

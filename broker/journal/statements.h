@@ -21,12 +21,20 @@
 
 #define SQL_SCHEMA_APPLIED "INSERT INTO waybill.schema_version (version, name) VALUES (%d, '%s')"
 
+#define SQL_MICROSECONDS(column) "(extract(epoch FROM " column ") * 1000000)::bigint"
+
 /* Takes the log over: from here on every older epoch's commit fails. */
 #define SQL_TAKE_OVER                                                                              \
     "UPDATE waybill.head SET epoch = epoch + 1 RETURNING epoch, last_offset,"                      \
-    " (SELECT coalesce(min(event_offset), 0) FROM waybill.event),"                                 \
-    " (SELECT coalesce(extract(epoch FROM recorded_at) * 1000000, 0)::bigint FROM waybill.event"   \
-    "  WHERE event_offset = last_offset)"
+    " (SELECT " SQL_MICROSECONDS("recorded_at") " FROM waybill.event"                              \
+                                                "  WHERE event_offset = last_offset)"
+
+/* The newest leaf, and where the log begins. */
+#define SQL_LEAVES                                                                                 \
+    "SELECT number, " SQL_MICROSECONDS("from_at") ", " SQL_MICROSECONDS(                           \
+        "to_at") ", first_offset,"                                                                 \
+                 " (SELECT min(first_offset) FROM waybill.partition)"                              \
+                 " FROM waybill.partition ORDER BY number DESC LIMIT 1"
 
 #define SQL_CODE_KEY      "INSERT INTO waybill.deployment (code_key) VALUES ($1) ON CONFLICT DO NOTHING"
 #define SQL_CODE_KEY_READ "SELECT code_key FROM waybill.deployment"
@@ -41,11 +49,16 @@
     "SELECT e.source, e.event_id, e.event_offset FROM unnest($1::int[], $2::text[])"               \
     " AS k(source, event_id) JOIN waybill.event e USING (source, event_id)"
 
+/* One transaction a batch: the fence, a new leaf where one is due, the rows. */
+#define SQL_BEGIN "BEGIN; SELECT waybill.advance(%lld, %lld, %lld);"
+#define SQL_NEW_LEAF                                                                               \
+    "SELECT waybill.add_leaf(%d, timestamptz 'epoch' + %lld * interval '1 microsecond',"           \
+    " timestamptz 'epoch' + %lld * interval '1 microsecond', %llu);"
 #define SQL_COPY                                                                                   \
-    "COPY waybill.event (event_offset, source, event_id, case_no, kind, stage, occurred_at,"       \
-    " utc_offset_minutes, recorded_at, payload) FROM STDIN (FORMAT binary)"
+    "COPY waybill.event_%d (event_offset, source, event_id, case_no, kind, stage, occurred_at,"    \
+    " utc_offset_minutes, recorded_at, payload) FROM STDIN (FORMAT binary);"
 #define SQL_COPY_COLUMNS 10
-#define SQL_COMMIT_BATCH "BEGIN; SELECT waybill.advance(%lld, %lld, %lld); " SQL_COPY "; COMMIT"
+#define SQL_COMMIT       "COMMIT"
 #define SQL_ROLLBACK     "ROLLBACK"
 
 /* Every read starts with the end of the log as the server that was read from has it: a server that

@@ -222,7 +222,7 @@ static void acknowledge(struct scripted_broker *b, uint64_t batch, const struct 
                         size_t events) {
     struct buffer out;
     buffer_init(&out, 0);
-    frame_put_acknowledgement(&out, batch, receipts);
+    frame_put_acknowledgement(&out, batch, receipts, (struct frame_window){0});
     if (b->hold) {
         require(b->held_count < BROKER_HELD, "more batches than can be held");
         b->held_events[b->held_count] = events;

@@ -163,7 +163,7 @@ static void test_acknowledgement_goes_round(void **state) {
     frame_add_receipt(&f->parts, 1000, false, "7K2M-9QXD", NULL);
     frame_add_receipt(&f->parts, 7, true, NULL, NULL);
     frame_add_receipt(&f->parts, 0, false, NULL, &refusal);
-    frame_put_acknowledgement(&f->out, 128, &f->parts);
+    frame_put_acknowledgement(&f->out, 128, &f->parts, (struct frame_window){0});
     assert_int_equal(read_broker(f), 0);
     const Waybill__V1__Acknowledgement *ack = f->broker->acknowledgement;
     assert_int_equal(ack->batch, 128);
@@ -261,7 +261,7 @@ static void test_a_full_arena_is_refused(void **state) {
     arena_init(&small, 64);
     for (int i = 0; i < 100; i++)
         frame_add_receipt(&f->parts, 1, false, "code", NULL);
-    frame_put_acknowledgement(&f->out, 1, &f->parts);
+    frame_put_acknowledgement(&f->out, 1, &f->parts, (struct frame_window){0});
     assert_int_equal(frame_broker(f->out.data, f->out.length, &small, &f->broker, &f->err), -1);
     assert_int_equal(f->err.code, WB_E_TOO_LARGE);
     arena_free(&small);

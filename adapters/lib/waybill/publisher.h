@@ -47,6 +47,9 @@ struct wb_publisher_options {
     const char *client;     /* program and version for the broker's log; NULL: the library's */
     bool want_codes;        /* ask for the cases' codes */
     uint32_t window_events; /* the most unacknowledged; 0: as the broker allows */
+    /* For brokers that ask for keys; both or neither. */
+    const char *server_key; /* the broker's public key, as text or as a file's path */
+    const char *key_file;   /* one's own pair, made by `waybill keygen` */
     wb_receipt_fn *receipt; /* may be NULL */
     wb_session_fn *session; /* may be NULL */
     void *arg;              /* for both */

@@ -46,6 +46,9 @@ typedef void wb_session_state_fn(void *arg, bool up, const char *words);
 
 struct wb_subscriber_options {
     const char *client; /* program and version for the broker's log; NULL: the library's */
+    /* For brokers that ask for keys; both or neither. */
+    const char *server_key;       /* the broker's public key, as text or as a file's path */
+    const char *key_file;         /* one's own pair, made by `waybill keygen` */
     wb_session_state_fn *session; /* may be NULL */
     void *arg;
 };

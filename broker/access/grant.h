@@ -1,0 +1,27 @@
+/* What a source may publish. Pure. */
+#ifndef BROKER_ACCESS_GRANT_H
+#define BROKER_ACCESS_GRANT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <waybill/error.h>
+#include <waybill/event.h>
+
+/* Prefixes; a list that is empty allows anything. */
+struct grant_list {
+    char **prefixes;
+    size_t count;
+};
+
+struct grant {
+    struct grant_list agencies, regions, items, cases;
+    uint32_t rate_events; /* a second; 0: no limit */
+    uint32_t event_bytes; /* 0: the contract's */
+};
+
+/* 0, or -1 and NOT_GRANTED naming the field and its value, or EVENT_TOO_LARGE. A list that is not
+ * empty wants the field filled, and beginning with one of its prefixes. */
+int grant_check(const struct grant *grant, const wb_event *event, size_t bytes,
+                struct wb_error *err);
+
+#endif
