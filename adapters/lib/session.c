@@ -111,21 +111,31 @@ static uint32_t limit(uint32_t value, uint32_t most) {
     return value && value < most ? value : most;
 }
 
+/* The window moves while the session lasts; 0 leaves it as it was. */
+static void take_window(struct session *s, uint32_t events, uint32_t bytes) {
+    uint32_t own = s->window_events ? s->window_events : WINDOW_EVENTS;
+    if (events)
+        s->limits.window_events = limit(events, own);
+    if (bytes)
+        s->limits.window_bytes = bytes;
+}
+
 static void on_welcome(struct session *s, const Waybill__V1__Welcome *welcome) {
     if (s->state != SESSION_GREETING || welcome->session != s->number)
         return;
     const Waybill__V1__Limits none = WAYBILL__V1__LIMITS__INIT;
     const Waybill__V1__Limits *limits = welcome->limits ? welcome->limits : &none;
-    uint32_t own = s->window_events ? s->window_events : WINDOW_EVENTS;
     int64_t ping_us = limits->ping_interval_ms ? limits->ping_interval_ms * INT64_C(1000) : PING_US;
     s->limits = (struct session_limits){
-        .window_events = limit(limits->window_events, own),
+        .window_events = s->window_events ? s->window_events : WINDOW_EVENTS,
+        .window_bytes = UINT32_MAX,
         .batch_events = limit(limits->batch_events, LIMIT_BATCH_EVENTS),
         .message_bytes = limit(limits->message_bytes, LIMIT_MESSAGE_BYTES),
         .ping_us = ping_us < PING_LEAST_US  ? PING_LEAST_US
                    : ping_us > PING_MOST_US ? PING_MOST_US
                                             : ping_us,
     };
+    take_window(s, limits->window_events, limits->window_bytes);
     snprintf(s->public_url, sizeof s->public_url, "%s", welcome->public_url);
     s->batch = 1;
     s->told_code = WB_OK;
@@ -169,6 +179,7 @@ static void on_acknowledgement(struct session *s, const Waybill__V1__Acknowledge
         s->receipt(s->arg, &receipt);
     }
     window_drop(s->window, ack->n_receipts);
+    take_window(s, ack->window_events, ack->window_bytes);
     memmove(s->flights, s->flights + 1, --s->flight_count * sizeof *s->flights);
     s->batch++;
     s->backoff_us = 0;
@@ -250,27 +261,39 @@ static void on_change(struct session *s, enum transport_change change, int64_t n
         enter(s, SESSION_DOWN, "the connection to the broker is lost");
 }
 
+/* Bytes that may be sent beside those under way; one event always may, however large. */
+static size_t byte_room(const struct session *s) {
+    size_t sent = window_sent_bytes(s->window);
+    return sent < s->limits.window_bytes ? s->limits.window_bytes - sent : 0;
+}
+
 bool session_can_send(const struct session *s) {
     size_t unsent = window_unsent(s->window);
     size_t sent = window_count(s->window) - unsent;
     if (s->state != SESSION_OPEN || !unsent || s->flight_count == SESSION_FLIGHTS ||
-        sent >= s->limits.window_events)
+        sent >= s->limits.window_events || (sent && window_next_bytes(s->window) > byte_room(s)))
         return false;
     if (s->flight_count < 2) /* one that is being committed, and one that waits for it */
         return true;
     bool full = unsent >= s->limits.batch_events || s->window->unsent_bytes >= FULL_BATCH_BYTES;
-    return full && s->limits.window_events - sent >= s->limits.batch_events;
+    return full && s->limits.window_events - sent >= s->limits.batch_events &&
+           byte_room(s) >= FULL_BATCH_BYTES;
+}
+
+static struct window_batch next_batch(const struct session *s) {
+    size_t sent = window_count(s->window) - window_unsent(s->window);
+    size_t events = s->limits.window_events - sent;
+    size_t bytes = s->limits.message_bytes;
+    bytes = bytes > BATCH_OVERHEAD ? bytes - BATCH_OVERHEAD : 0;
+    size_t room = byte_room(s);
+    return window_batch(s->window,
+                        events < s->limits.batch_events ? events : s->limits.batch_events,
+                        bytes < room ? bytes : room);
 }
 
 static void send_batches(struct session *s, int64_t now_us) {
     while (session_can_send(s)) {
-        size_t sent = window_count(s->window) - window_unsent(s->window);
-        size_t most = s->limits.window_events - sent;
-        if (most > s->limits.batch_events)
-            most = s->limits.batch_events;
-        size_t room = s->limits.message_bytes;
-        struct window_batch batch =
-            window_batch(s->window, most, room > BATCH_OVERHEAD ? room - BATCH_OVERHEAD : 0);
+        struct window_batch batch = next_batch(s);
         struct buffer events = {.data = (uint8_t *)batch.data, .length = batch.bytes};
         buffer_clear(&s->out);
         frame_put_publish(&s->out, s->batch + s->flight_count, s->want_codes, &events);

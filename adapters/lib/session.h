@@ -30,7 +30,8 @@ enum session_state {
 };
 
 struct session_limits {
-    uint32_t window_events, batch_events, message_bytes;
+    uint32_t window_events, window_bytes; /* the newest that the broker named */
+    uint32_t batch_events, message_bytes;
     int64_t ping_us;
 };
 

@@ -140,13 +140,17 @@ struct window_batch window_batch(const struct window *window, size_t max_events,
 
 void window_sent(struct window *window, size_t count) {
     assert(count <= window_unsent(window));
-    while (count--)
-        window->unsent_bytes -= event_at(window, window->next++)->bytes;
+    while (count--) {
+        size_t bytes = event_at(window, window->next++)->bytes;
+        window->unsent_bytes -= bytes;
+        window->sent_bytes += bytes;
+    }
 }
 
 void window_rewind(struct window *window) {
     while (window->next > window->first)
         window->unsent_bytes += event_at(window, --window->next)->bytes;
+    window->sent_bytes = 0;
 }
 
 void *window_tag(const struct window *window, size_t index) {
@@ -175,7 +179,7 @@ static void block_release(struct window *window) {
 void window_drop(struct window *window, size_t count) {
     assert(count <= window->next - window->first);
     while (count--) {
-        window->first++;
+        window->sent_bytes -= event_at(window, window->first++)->bytes;
         if (--window->front->live == 0)
             block_release(window);
     }
@@ -187,4 +191,12 @@ size_t window_count(const struct window *window) {
 
 size_t window_unsent(const struct window *window) {
     return (size_t)(window->end - window->next);
+}
+
+size_t window_sent_bytes(const struct window *window) {
+    return window->sent_bytes;
+}
+
+size_t window_next_bytes(const struct window *window) {
+    return window->next < window->end ? event_at(window, window->next)->bytes : 0;
 }

@@ -21,8 +21,8 @@ struct window {
     struct window_event *events; /* a ring, indexed by the counters below */
     size_t ring;                 /* its size, a power of two */
     size_t max_events;
-    uint64_t first, next, end; /* the oldest kept, the first unsent, behind the newest */
-    size_t unsent_bytes;
+    uint64_t first, next, end;         /* the oldest kept, the first unsent, behind the newest */
+    size_t unsent_bytes, sent_bytes;   /* of the events' fields */
     struct window_block *front, *back; /* the oldest in use, the one being filled */
     struct window_block *spare;
     size_t blocks; /* in use */
@@ -51,5 +51,8 @@ void window_drop(struct window *window, size_t count);       /* the oldest, whic
 
 size_t window_count(const struct window *window);
 size_t window_unsent(const struct window *window);
+/* As fields of a Publish: a few bytes more than the events themselves. */
+size_t window_sent_bytes(const struct window *window);
+size_t window_next_bytes(const struct window *window); /* of the oldest unsent; 0: none */
 
 #endif

@@ -44,6 +44,7 @@ void broker_start(struct scripted_broker *b) {
 static void forget_session(struct scripted_broker *b) {
     b->open = false;
     b->unacknowledged = 0;
+    b->unacknowledged_bytes = 0;
     for (size_t i = 0; i < b->held_count; i++)
         buffer_free(&b->held[i]);
     b->held_count = 0;
@@ -90,6 +91,7 @@ static void refuse(struct scripted_broker *b, int code) {
 static void welcome(struct scripted_broker *b, uint64_t session, const char *public_url) {
     Waybill__V1__Limits limits = WAYBILL__V1__LIMITS__INIT;
     limits.window_events = b->window_events;
+    limits.window_bytes = b->window_bytes;
     limits.batch_events = b->batch_events;
     limits.event_bytes = LIMIT_EVENT_BYTES;
     limits.message_bytes = LIMIT_MESSAGE_BYTES;
@@ -219,23 +221,27 @@ static bool fault_after(struct scripted_broker *b) {
 }
 
 static void acknowledge(struct scripted_broker *b, uint64_t batch, const struct buffer *receipts,
-                        size_t events) {
+                        size_t events, size_t bytes) {
     struct buffer out;
     buffer_init(&out, 0);
-    frame_put_acknowledgement(&out, batch, receipts, (struct frame_window){0});
+    frame_put_acknowledgement(&out, batch, receipts,
+                              (struct frame_window){b->next_events, b->next_bytes});
     if (b->hold) {
         require(b->held_count < BROKER_HELD, "more batches than can be held");
         b->held_events[b->held_count] = events;
+        b->held_bytes[b->held_count] = bytes;
         b->held[b->held_count++] = out;
         return;
     }
     b->unacknowledged -= events;
+    b->unacknowledged_bytes -= bytes;
     say_buffer(b, &out);
 }
 
 void broker_release(struct scripted_broker *b) {
     for (size_t i = 0; i < b->held_count; i++) {
         b->unacknowledged -= b->held_events[i];
+        b->unacknowledged_bytes -= b->held_bytes[i];
         say_buffer(b, &b->held[i]);
     }
     b->held_count = 0;
@@ -249,7 +255,13 @@ static void on_publish(struct scripted_broker *b, const struct frame_publish *pu
         return;
     }
     require(publish->count > 0, "a batch without events");
+    size_t bytes = 0;
+    for (size_t i = 0; i < publish->count; i++)
+        bytes += publish->events[i].length;
     b->unacknowledged += publish->count;
+    b->unacknowledged_bytes += bytes;
+    if (b->unacknowledged_bytes > b->most_bytes)
+        b->most_bytes = b->unacknowledged_bytes;
     if (b->unacknowledged > b->most_unacknowledged)
         b->most_unacknowledged = b->unacknowledged;
     if (publish->count > b->largest_batch)
@@ -269,7 +281,7 @@ static void on_publish(struct scripted_broker *b, const struct frame_publish *pu
             b->short_ack--;
             receipts.length = before_last;
         }
-        acknowledge(b, publish->batch, &receipts, publish->count);
+        acknowledge(b, publish->batch, &receipts, publish->count, bytes);
     }
     buffer_free(&receipts);
 }

@@ -20,7 +20,8 @@ struct scripted_broker {
     struct arena arena;
 
     /* limits that Welcome announces */
-    uint32_t window_events, batch_events, ping_ms;
+    uint32_t window_events, window_bytes, batch_events, ping_ms;
+    uint32_t next_events, next_bytes; /* the window that Acknowledgements name; 0: none */
     const char *public_url;
 
     /* the session, of one client at a time */
@@ -46,9 +47,10 @@ struct scripted_broker {
     /* what it saw */
     unsigned hellos, pings, publishes, byes, faults;
     size_t largest_batch, unacknowledged, most_unacknowledged;
+    size_t unacknowledged_bytes, most_bytes;
     int64_t hello_us[256]; /* when the first ones came */
     struct buffer held[BROKER_HELD];
-    size_t held_events[BROKER_HELD], held_count;
+    size_t held_events[BROKER_HELD], held_bytes[BROKER_HELD], held_count;
 };
 
 void broker_start(struct scripted_broker *broker);

@@ -307,6 +307,110 @@ static void test_window_smaller_than_a_batch(void **state) {
     assert_int_equal(f->broker.most_unacknowledged, 3);
 }
 
+static void pump_a_while(struct fixture *f) {
+    for (int i = 0; i < 50; i++) {
+        broker_serve(&f->broker);
+        wb_publisher_poll(f->publisher, 1, NULL);
+    }
+}
+
+/* The events of these tests take less than 64 bytes, and more than 16. */
+static void test_window_of_bytes(void **state) {
+    struct fixture *f = *state;
+    f->broker.window_bytes = 640;
+    f->broker.hold = true;
+    open_publisher(f);
+    send_events(f, 0, 100);
+    PUMP_UNTIL(f, f->broker.unacknowledged >= 2);
+    pump_a_while(f);
+    assert_in_range(f->broker.unacknowledged, 10, 40);
+    broker_release(&f->broker);
+    pump_all(f);
+    check_log(f, 100);
+    check_receipts(f, 100);
+    assert_in_range(f->broker.most_bytes, 400, 640);
+}
+
+static void test_one_event_may_always_go(void **state) {
+    struct fixture *f = *state;
+    f->broker.window_bytes = 1;
+    open_publisher(f);
+    send_events(f, 0, 5);
+    pump_all(f);
+    check_log(f, 5);
+    assert_int_equal(f->broker.most_unacknowledged, 1);
+}
+
+/* An Acknowledgement names another window, smaller and then larger: it holds from then on. */
+static void test_window_moves(void **state) {
+    struct fixture *f = *state;
+    f->broker.next_events = 5;
+    open_publisher(f);
+    send_events(f, 0, 10);
+    pump_all(f);
+    f->broker.most_unacknowledged = 0;
+    f->broker.hold = true;
+    send_events(f, 10, 60);
+    pump_a_while(f);
+    f->broker.next_events = 0; /* stays */
+    broker_release(&f->broker);
+    PUMP_UNTIL(f, f->broker.logged >= 30);
+    assert_int_equal(f->broker.most_unacknowledged, 5);
+    f->broker.next_events = 40;
+    f->broker.next_bytes = 128;
+    pump_all(f);
+    f->broker.most_bytes = f->broker.most_unacknowledged = 0;
+    f->broker.next_bytes = 1 << 20;
+    send_events(f, 60, 61);
+    pump_all(f);
+    send_events(f, 61, 200);
+    pump_all(f);
+    check_log(f, 200);
+    check_receipts(f, 200);
+    assert_in_range(f->broker.most_unacknowledged, 20, 40);
+}
+
+/* Less than what is under way: nothing goes until enough is acknowledged. */
+static void test_window_shrinks_below_what_is_sent(void **state) {
+    struct fixture *f = *state;
+    f->broker.batch_events = 10;
+    f->broker.next_events = 3;
+    f->broker.hold = true;
+    open_publisher(f);
+    send_events(f, 0, 60);
+    PUMP_UNTIL(f, f->broker.unacknowledged >= 20);
+    broker_release(&f->broker);
+    PUMP_UNTIL(f, f->receipts >= 20);
+    f->broker.most_unacknowledged = 0;
+    pump_all(f);
+    check_log(f, 60);
+    assert_in_range(f->broker.most_unacknowledged, 0, 40);
+    assert_in_range(f->broker.publishes, 8, 60);
+}
+
+/* The operator takes the source's key away and gives it back: nothing is lost, and the caller hears
+ * of it once. */
+static void test_disabled_source_waits(void **state) {
+    struct fixture *f = *state;
+    const int codes[] = {WB_E_DISABLED, WB_E_KEY_UNKNOWN};
+    open_publisher(f);
+    for (size_t i = 0; i < 2; i++) {
+        size_t from = i * 10;
+        f->downs = 0;
+        f->broker.open = false;
+        f->broker.refuse_hello = codes[i];
+        f->broker.hellos = 0;
+        send_events(f, from, from + 10);
+        PUMP_UNTIL(f, f->broker.hellos == 3);
+        assert_int_equal(f->receipts, from);
+        assert_in_range(f->downs, 1, 2);
+        assert_non_null(strstr(f->words, i ? "key" : "disabled"));
+        f->broker.refuse_hello = 0;
+        pump_all(f);
+        check_log(f, from + 10);
+    }
+}
+
 static void test_full_window_stops(void **state) {
     struct fixture *f = *state;
     f->options.window_events = 8;
@@ -536,6 +640,11 @@ int main(void) {
         WITH_BROKER(test_idle_session_is_kept),
         WITH_BROKER(test_window),
         WITH_BROKER(test_window_smaller_than_a_batch),
+        WITH_BROKER(test_window_of_bytes),
+        WITH_BROKER(test_one_event_may_always_go),
+        WITH_BROKER(test_window_moves),
+        WITH_BROKER(test_window_shrinks_below_what_is_sent),
+        WITH_BROKER(test_disabled_source_waits),
         WITH_BROKER(test_full_window_stops),
         WITH_BROKER(test_flush_gives_up),
         WITH_BROKER(test_refused_for_good),
