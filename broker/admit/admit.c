@@ -96,8 +96,8 @@ static void acknowledge(struct admit *a, struct publish *p) {
         bool coded = p->want_codes && !e->refusal;
         if (coded)
             code_of_case(e->header.case_no, code);
-        frame_add_receipt(&a->receipts, e->offset, e->repeat, coded ? code : NULL, e->refusal);
-        repeats += e->repeat;
+        frame_add_receipt(&a->receipts, e->offset, entry_is_repeat(e), coded ? code : NULL, e->refusal);
+        repeats += entry_is_repeat(e);
     }
     frame_put_acknowledgement(&a->out, p->batch, &a->receipts, (struct frame_window){0});
     intake->suspect = repeats > 0;

@@ -68,18 +68,27 @@ static void put_row(struct buffer *out, const struct entry *e, int32_t source,
 /* https://www.postgresql.org/docs/15/sql-copy.html, "Binary Format" */
 static const uint8_t copy_head[19] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0";
 
-static void number_entry(struct batch *b, struct submission *s, struct entry *e) {
-    struct entry *earlier = repeat_add(b->seen, s->source->id, e);
-    if (earlier) {
-        e->repeat = true;
-        e->offset = earlier->offset;
+static struct entry *find_ahead(const struct batch *ahead, const struct entry *e, int32_t source) {
+    return ahead ? repeat_find(ahead->seen, source, e->header.event_id) : NULL;
+}
+
+static void number_entry(struct batch *b, const struct batch *ahead, const struct submission *s,
+                         struct entry *e) {
+    e->doubled = false;
+    struct entry *same = repeat_add(b->seen, s->source->id, e);
+    if (!same && !e->repeat)
+        same = find_ahead(ahead, e, s->source->id);
+    if (same) {
+        e->doubled = true;
+        e->offset = same->offset;
     } else if (!e->repeat) {
         e->offset = ++b->last_offset;
         put_row(&b->copy, e, s->source->id, b->recorded_at_us);
     }
 }
 
-bool batch_number(struct batch *b, uint64_t first, int64_t recorded_at_us) {
+bool batch_number(struct batch *b, const struct batch *ahead, uint64_t first,
+                  int64_t recorded_at_us) {
     b->first_offset = first;
     b->last_offset = first - 1;
     b->recorded_at_us = recorded_at_us;
@@ -89,9 +98,26 @@ bool batch_number(struct batch *b, uint64_t first, int64_t recorded_at_us) {
     for (struct submission *s = b->first; s; s = s->next)
         for (size_t i = 0; i < s->count; i++)
             if (!s->entries[i].refusal)
-                number_entry(b, s, &s->entries[i]);
+                number_entry(b, ahead, s, &s->entries[i]);
     buffer_be16(&b->copy, UINT16_MAX);
     return !b->copy.failed;
+}
+
+static bool in_doubt(const struct submission *s, const struct entry *e, enum batch_doubt doubt) {
+    struct slice id = e->header.event_id;
+    if (!entry_is_new(e) || doubt == DOUBT_ALL)
+        return entry_is_new(e);
+    return (doubt == DOUBT_OLDER || s->suspect) && !source_is_newer(s->source, id.data, id.length);
+}
+
+bool batch_doubt(struct batch *b, enum batch_doubt doubt) {
+    bool any = false;
+    for (struct submission *s = b->first; s; s = s->next)
+        for (size_t i = 0; i < s->count; i++) {
+            s->entries[i].doubtful = in_doubt(s, &s->entries[i], doubt);
+            any = any || s->entries[i].doubtful;
+        }
+    return any;
 }
 
 static void array_head(struct buffer *out, uint32_t oid) {
@@ -118,7 +144,7 @@ size_t batch_identities(struct batch_at *at, size_t max, struct buffer *sources,
     for (; at->submission && count < max; at->submission = at->submission->next, at->entry = 0) {
         struct submission *s = at->submission;
         for (; at->entry < s->count && count < max; at->entry++) {
-            if (s->entries[at->entry].refusal)
+            if (!s->entries[at->entry].doubtful)
                 continue;
             buffer_be32(sources, 4);
             buffer_be32(sources, (uint32_t)s->source->id);
@@ -141,6 +167,14 @@ void batch_mark_repeat(struct batch *b, int32_t source, const void *id, size_t b
         return;
     e->repeat = true;
     e->offset = offset;
+}
+
+void batch_note_ids(const struct batch *b) {
+    for (const struct submission *s = b->first; s; s = s->next)
+        for (size_t i = 0; i < s->count; i++)
+            if (entry_is_new(&s->entries[i]))
+                source_note_id(s->source, s->entries[i].header.event_id.data,
+                               s->entries[i].header.event_id.length);
 }
 
 void batch_settle(struct batch *b, bool committed) {

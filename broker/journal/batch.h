@@ -29,13 +29,25 @@ void batch_free(struct batch *batch);
 void batch_add(struct batch *batch, struct submission *submission);
 bool batch_empty(const struct batch *batch);
 
-/* Gives each event that is neither refused nor marked as a repeat the next offset from first, and
- * each second event of an identity within the batch the first one's; fills copy. Can be called
- * again after more entries were marked. False if memory is out. */
-bool batch_number(struct batch *batch, uint64_t first, int64_t recorded_at_us);
+/* Gives each event that is neither refused nor a repeat the next offset from first; one that is
+ * also in this batch or in `ahead`, which is being committed (NULL: none is), gets that one's.
+ * Fills copy. Can be called again, with more entries marked or with other batches ahead. False if
+ * memory is out. */
+bool batch_number(struct batch *batch, const struct batch *ahead, uint64_t first,
+                  int64_t recorded_at_us);
 
-/* The entries' identities as PostgreSQL arrays int[] and text[] in binary form: at most max of them
- * from the place on, which is moved on. Returns how many. */
+/* Which of the events that batch_number takes for new are to be looked up in the log first. Those
+ * that are newer than all that the log has of their source are new for certain. */
+enum batch_doubt {
+    DOUBT_SUSPECTS, /* of senders that probably repeat: the log's unique index finds the others */
+    DOUBT_OLDER,    /* all that are not new for certain: no unique index spans the log */
+    DOUBT_ALL       /* the unique index found one */
+};
+/* Marks them. False: there are none. */
+bool batch_doubt(struct batch *batch, enum batch_doubt doubt);
+
+/* The doubtful entries' identities as PostgreSQL arrays int[] and text[] in binary form: at most
+ * max of them from the place on, which is moved on. Returns how many. */
 struct batch_at {
     struct submission *submission;
     size_t entry;
@@ -47,6 +59,8 @@ size_t batch_identities(struct batch_at *at, size_t max, struct buffer *sources,
 void batch_mark_repeat(struct batch *batch, int32_t source, const void *id, size_t bytes,
                        uint64_t offset);
 
+/* It is committed: remembers the newest ids of its sources. */
+void batch_note_ids(const struct batch *batch);
 /* Tells every submission what became of it. */
 void batch_settle(struct batch *batch, bool committed);
 /* Gives every submission back, after which the batch is empty. */

@@ -24,6 +24,7 @@ struct database {
     enum database_state state;
     PGconn *pg;
     uv_poll_t *poll;  /* of the socket that pg has now */
+    int watched;      /* the events that it waits for */
     uv_timer_t timer; /* pause before connecting, and the limit for it */
     int64_t pause_ms;
     bool warned;
@@ -45,6 +46,7 @@ static void stop_poll(struct database *c) {
     if (!c->poll)
         return;
     c->poll->data = NULL;
+    c->watched = 0;
     uv_close((uv_handle_t *)c->poll, free_poll);
     c->poll = NULL;
 }
@@ -80,7 +82,11 @@ static void on_timer(uv_timer_t *timer) {
         lose(c, "the server did not answer in time");
 }
 
+/* Starting it anew costs a system call, also where nothing changes. */
 static void watch(struct database *c, int events) {
+    if (c->watched == events)
+        return;
+    c->watched = events;
     uv_poll_start(c->poll, events, on_poll);
 }
 
@@ -256,6 +262,10 @@ void database_drop(struct database *c, const char *reason) {
     snprintf(c->drop, sizeof c->drop, "%s", reason);
     if (!c->dispatching)
         uv_timer_start(&c->timer, on_timer, 0, 0);
+}
+
+int database_process(const struct database *c) {
+    return c->pg ? PQbackendPID(c->pg) : 0;
 }
 
 bool database_idle(const struct database *c) {

@@ -46,6 +46,8 @@ void database_close(struct database *database); /* without calling down; NULL is
 void database_drop(struct database *database, const char *reason);
 
 bool database_idle(const struct database *database);
+/* The server's process behind the connection; 0 without one. */
+int database_process(const struct database *database);
 
 /* Statements without parameters may be several, as one string. */
 void database_query(struct database *database, const char *sql, database_result *result, void *arg);

@@ -4,127 +4,121 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/journal/batch.h"
 #include "broker/journal/database.h"
+#include "broker/journal/lane.h"
+#include "broker/journal/queue.h"
 #include "broker/journal/record.h"
 #include "broker/journal/source.h"
-#include "broker/journal/statements.h"
 #include "broker/journal/submission.h"
 #include "broker/meter.h"
 #include "common/log.h"
 #include "common/timestamp.h"
 #include "proto/problem.h"
 
-#define RETRY_MS         1000
-#define LOOKUP_EVENTS    4096 /* identities asked for in one query */
+#define RETRY_MS         500
+#define LANES            2
+#define OVERLAP_EVENTS   256 /* fewer wait for the batch ahead: a commit of their own costs more */
 #define UNIQUE_VIOLATION "23505"
 #define FENCED           "WB001"
 
-enum journal_state { DOWN, OPENING, READY, REGISTERING, LOOKING_UP, WRITING, ROLLING_BACK };
+enum journal_state { DOWN, OPENING, READY };
 
 struct journal {
     struct journal_options options;
     struct journal_events events;
     void *arg;
     struct sources *sources;
-    struct database *database;
     struct opening *opening;
-    uv_timer_t retry;
+    uv_timer_t retry; /* of the opening */
+    uv_timer_t wake;  /* when the first of those that wait for tokens may go on */
 
     enum journal_state state;
     int64_t epoch;
     uint64_t head;
     struct leaf leaf;       /* the newest of the log */
-    struct leaf target;     /* the one that the batch goes to */
+    bool spans_leaves;      /* there are others */
     int64_t recorded_at_us; /* of the newest event: the log's time never goes back */
     char told[512];         /* what keeps it closed, as logged */
 
-    struct submission *queue, **queue_last;
-    size_t queue_bytes;
-    struct batch batch; /* in flight, or empty */
-    struct batch_at lookup;
-    bool looked_up; /* the batch's repeats are known */
+    struct queue queue;
+    struct lane *lanes[LANES]; /* a ring: those in flight from `front` on, in the log's order */
+    size_t front, in_flight;
+    bool running, again; /* a turn is under way; something moved meanwhile */
     struct log_record *records;
     size_t records_size;
-    struct buffer identity_sources, identity_ids;
-
-    int64_t sent_us;
-    bool committed;
-    char sqlstate[6]; /* of the error, if there was one */
-    char error[200];
 };
 
 static void turn(struct journal *j);
-static void write_batch(struct journal *j);
 
-/* Results. */
-
-static void note_error(struct journal *j, const PGresult *r) {
-    const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
-    const char *text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
-    if (j->sqlstate[0])
-        return;
-    snprintf(j->sqlstate, sizeof j->sqlstate, "%s", state ? state : "?????");
-    snprintf(j->error, sizeof j->error, "%s", text ? text : PQresultErrorMessage(r));
-}
-
-static bool is_error(const PGresult *r) {
-    ExecStatusType status = PQresultStatus(r);
-    return status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_COPY_IN;
-}
-
-static void forget_results(struct journal *j) {
-    j->sqlstate[0] = j->error[0] = '\0';
-    j->committed = false;
+static struct lane *lane_at(const struct journal *j, size_t place) {
+    return j->lanes[(j->front + place) % LANES];
 }
 
 /* Giving up: nobody is told that anything was committed. */
 
+static void give_back(struct submission *s) {
+    s->settled(s, false);
+    s->release(s);
+}
+
 static void settle_all(struct journal *j) {
-    struct submission *queue = j->queue;
-    batch_settle(&j->batch, false);
-    batch_release(&j->batch);
-    j->queue = NULL;
-    j->queue_last = &j->queue;
-    j->queue_bytes = 0;
-    while (queue) {
-        struct submission *next = queue->next;
-        queue->settled(queue, false);
-        queue->release(queue);
-        queue = next;
+    struct submission *s;
+    for (; j->in_flight; j->in_flight--, j->front = (j->front + 1) % LANES) {
+        struct lane *lane = lane_at(j, 0);
+        batch_settle(lane_batch(lane), false);
+        batch_release(lane_batch(lane));
+        lane_release(lane);
     }
+    while ((s = queue_drain(&j->queue)))
+        give_back(s);
 }
 
-static void fail(struct journal *j, const char *outcome, const char *reason) {
-    log_error("journal", "a batch was not recorded: %s", reason);
-    meter_add(METER_BATCHES, outcome, 1);
-    settle_all(j);
+static bool is_unknown(const struct journal *j) {
+    for (size_t i = 0; i < j->in_flight; i++) {
+        enum lane_state state = lane_state(lane_at(j, i));
+        if (state == LANE_COMMITTING || state == LANE_WRITING)
+            return true;
+    }
+    return false;
 }
 
-static void on_down(void *arg, const char *reason) {
+/* The two connections stand and fall together: without one of them the outcome of what the other
+ * does cannot be put in order. */
+static void on_down(void *arg, struct lane *down, const char *reason) {
     struct journal *j = arg;
-    bool was_ready = j->state >= READY;
-    if (j->state == WRITING)
-        fail(j, "unknown", "the connection was lost before the commit's result came");
+    bool was_ready = j->state == READY;
+    if (is_unknown(j)) {
+        log_error("journal", "a batch's outcome is unknown: %s", reason);
+        meter_add(METER_BATCHES, "unknown", 1);
+    }
     j->state = DOWN;
     meter_add(METER_DATABASE_LOST, "writer", 1);
     settle_all(j);
+    for (size_t i = 0; i < LANES; i++)
+        if (j->lanes[i] && j->lanes[i] != down)
+            lane_drop(j->lanes[i], "the writer's other connection was lost");
     if (was_ready)
         j->events.lost(j->arg, reason);
 }
 
 /* Opening. */
 
-static void on_up(void *arg) {
-    struct journal *j = arg;
+static void begin_opening(struct journal *j) {
+    for (size_t i = 0; i < LANES; i++)
+        if (lane_state(j->lanes[i]) != LANE_IDLE || !database_idle(lane_database(j->lanes[i])))
+            return;
     j->state = OPENING;
-    opening_begin(j->opening);
+    opening_begin(j->opening, database_process(lane_database(j->lanes[1])));
+}
+
+static void on_up(void *arg) {
+    begin_opening(arg);
 }
 
 static void on_retry(uv_timer_t *timer) {
     struct journal *j = timer->data;
-    if (j->state == OPENING && database_idle(j->database))
-        opening_begin(j->opening);
+    if (j->state == OPENING)
+        begin_opening(j);
 }
 
 static void take_over(struct journal *j, const struct opened *opened) {
@@ -133,6 +127,7 @@ static void take_over(struct journal *j, const struct opened *opened) {
     j->epoch = opened->epoch;
     j->head = opened->head_offset;
     j->leaf = opened->leaf;
+    j->spans_leaves = opened->spans_leaves;
     j->recorded_at_us = opened->head_recorded_at_us;
     log_info("journal", "writing in epoch %lld behind offset %llu", (long long)j->epoch,
              (unsigned long long)j->head);
@@ -161,90 +156,83 @@ static void on_opened(void *arg, enum opening_outcome outcome, const struct open
         wait_for_log(j, err);
 }
 
-/* Registering a source, before its first batch. */
+/* Beginning a batch. */
 
-static struct source *unregistered(const struct journal *j) {
-    for (struct submission *s = j->batch.first; s; s = s->next)
-        if (!s->source->id)
-            return s->source;
-    return NULL;
+static void fill(struct journal *j, struct batch *batch, int64_t now_us) {
+    size_t events = j->options.batch_events, bytes = j->options.batch_bytes;
+    struct submission *s;
+    while ((s = queue_take(&j->queue, &events, &bytes, batch_empty(batch), now_us)))
+        batch_add(batch, s);
 }
 
-static void on_registered(void *arg, const PGresult *r) {
-    struct journal *j = arg;
-    if (r && is_error(r)) {
-        note_error(j, r);
-    } else if (r && PQntuples(r) == 1) {
-        sources_register(j->sources, unregistered(j), database_int4(r, 0, 0));
-    } else if (!r && j->sqlstate[0]) {
-        j->state = READY;
-        fail(j, "failed", j->error);
-    } else if (!r && database_warned(j->database)) {
-        database_drop(j->database, "the server warned when a source was registered");
-    } else if (!r) {
-        write_batch(j);
+/* The leaf for a time: the newest, or one that begins on the period's next multiple. */
+static bool new_leaf(const struct journal *j, int64_t at_us, struct leaf *leaf) {
+    int64_t period_us = j->options.partition_us;
+    *leaf = j->leaf;
+    if (j->leaf.number && at_us < j->leaf.to_us)
+        return false;
+    int64_t from_us = at_us - at_us % period_us;
+    leaf->from_us = from_us < j->leaf.to_us ? j->leaf.to_us : from_us;
+    leaf->to_us = from_us + period_us;
+    leaf->number++;
+    return true;
+}
+
+static struct lane_plan plan_behind(const struct journal *j, const struct lane *ahead) {
+    int64_t now_us = timestamp_now_us(), last_us = j->recorded_at_us;
+    struct lane_plan plan = {.epoch = j->epoch, .head = j->head, .spans_leaves = j->spans_leaves};
+    if (ahead) {
+        plan.ahead = lane_batch((struct lane *)ahead);
+        plan.head = plan.ahead->last_offset;
+        last_us = plan.ahead->recorded_at_us;
     }
+    plan.recorded_at_us = now_us > last_us ? now_us : last_us;
+    plan.new_leaf = new_leaf(j, plan.recorded_at_us, &plan.leaf);
+    plan.spans_leaves = plan.spans_leaves || (plan.new_leaf && j->leaf.number);
+    return plan;
 }
 
-static void register_source(struct journal *j, const struct source *source) {
-    struct database_param param = {
-        .data = source->name, .bytes = (int)strlen(source->name), .type = TEXT_OID};
-    j->state = REGISTERING;
-    forget_results(j);
-    database_query_params(j->database, SQL_SOURCE_ADD, &param, 1, on_registered, j);
+/* A batch may be written beside the one ahead once that one's offsets are settled, if both go to
+ * the same leaf and enough is waiting to be worth it. */
+static bool may_follow(const struct journal *j, const struct lane *ahead) {
+    enum lane_state state = lane_state(ahead);
+    return (state == LANE_WRITING || state == LANE_COPIED || state == LANE_COMMITTING) &&
+           j->queue.events >= OVERLAP_EVENTS && !lane_plan(ahead)->new_leaf &&
+           lane_plan(ahead)->leaf.number == j->leaf.number;
 }
 
-/* Looking up repeats. */
+static void on_wake(uv_timer_t *timer) {
+    turn(timer->data);
+}
 
-static void look_up(struct journal *j);
-
-static void on_repeats(void *arg, const PGresult *r) {
-    struct journal *j = arg;
-    if (r && is_error(r)) {
-        note_error(j, r);
-    } else if (r) {
-        for (int i = 0; i < PQntuples(r); i++)
-            batch_mark_repeat(&j->batch, database_int4(r, i, 0), PQgetvalue(r, i, 1),
-                              (size_t)PQgetlength(r, i, 1), (uint64_t)database_int8(r, i, 2));
-    } else if (j->sqlstate[0]) {
-        j->state = READY;
-        fail(j, "failed", j->error);
-    } else {
-        look_up(j);
+/* Takes from the queue what the next transaction holds, and begins it. False: nothing may go. */
+static bool begin_batch(struct journal *j) {
+    const struct lane *ahead = j->in_flight ? lane_at(j, j->in_flight - 1) : NULL;
+    struct lane *lane = lane_at(j, j->in_flight);
+    int64_t now_us = monotonic_us();
+    if (!j->queue.events || j->in_flight == LANES || lane_state(lane) != LANE_IDLE ||
+        (ahead && !may_follow(j, ahead)))
+        return false;
+    struct lane_plan plan = plan_behind(j, ahead);
+    if (ahead && plan.new_leaf)
+        return false;
+    fill(j, lane_batch(lane), now_us);
+    if (batch_empty(lane_batch(lane))) {
+        int64_t due_us = queue_due_us(&j->queue, now_us);
+        if (due_us < INT64_MAX)
+            uv_timer_start(&j->wake, on_wake, (uint64_t)((due_us - now_us) / 1000 + 1), 0);
+        return false;
     }
+    meter_set(METER_BATCH_EVENTS, NULL, (int64_t)lane_batch(lane)->events);
+    j->in_flight++;
+    lane_begin(lane, &plan);
+    return true;
 }
 
-/* One query after another until every identity of the batch was asked for. */
-static void look_up(struct journal *j) {
-    size_t count =
-        batch_identities(&j->lookup, LOOKUP_EVENTS, &j->identity_sources, &j->identity_ids);
-    if (count == 0) {
-        j->looked_up = true;
-        write_batch(j);
-        return;
-    }
-    struct database_param params[] = {
-        {.data = j->identity_sources.data,
-         .bytes = (int)j->identity_sources.length,
-         .type = INT4_ARRAY_OID},
-        {.data = j->identity_ids.data,
-         .bytes = (int)j->identity_ids.length,
-         .type = TEXT_ARRAY_OID},
-    };
-    j->state = LOOKING_UP;
-    forget_results(j);
-    database_query_params(j->database, SQL_REPEATS, params, 2, on_repeats, j);
-}
+/* The outcome of the batch in front. */
 
-static void begin_look_up(struct journal *j) {
-    j->lookup = (struct batch_at){.submission = j->batch.first};
-    look_up(j);
-}
-
-/* Writing. */
-
-static size_t collect_records(struct journal *j) {
-    size_t wanted = (size_t)(j->batch.last_offset - j->batch.first_offset + 1), count = 0;
+static size_t collect_records(struct journal *j, const struct batch *batch) {
+    size_t wanted = (size_t)(batch->last_offset - batch->first_offset + 1), count = 0;
     if (wanted > j->records_size) {
         struct log_record *more = realloc(j->records, wanted * sizeof *more);
         if (!more)
@@ -252,13 +240,13 @@ static size_t collect_records(struct journal *j) {
         j->records = more;
         j->records_size = wanted;
     }
-    for (struct submission *s = j->batch.first; s; s = s->next)
+    for (struct submission *s = batch->first; s; s = s->next)
         for (size_t i = 0; i < s->count; i++) {
             const struct entry *e = &s->entries[i];
-            if (!e->refusal && !e->repeat)
+            if (entry_is_new(e))
                 j->records[count++] = (struct log_record){.offset = e->offset,
                                                           .source = s->source->name,
-                                                          .recorded_at_us = j->batch.recorded_at_us,
+                                                          .recorded_at_us = batch->recorded_at_us,
                                                           .event = e->event};
         }
     return count;
@@ -270,8 +258,8 @@ static void note_outcome(const struct batch *b) {
         for (size_t i = 0; i < s->count; i++) {
             const struct entry *e = &s->entries[i];
             refused += e->refusal != NULL;
-            repeats += !e->refusal && e->repeat;
-            recorded += !e->refusal && !e->repeat;
+            repeats += !e->refusal && entry_is_repeat(e);
+            recorded += entry_is_new(e);
         }
         meter_add(METER_EVENTS, "recorded", recorded);
         meter_add(METER_EVENTS, "repeat", repeats);
@@ -280,142 +268,122 @@ static void note_outcome(const struct batch *b) {
     }
 }
 
+static void leave_front(struct journal *j, struct lane *lane) {
+    batch_release(lane_batch(lane));
+    lane_release(lane);
+    j->front = (j->front + 1) % LANES;
+    j->in_flight--;
+}
+
 /* The acknowledgements go first, then those who follow. */
-static void finish(struct journal *j) {
-    size_t count = collect_records(j);
-    note_outcome(&j->batch);
-    j->head = j->batch.last_offset;
-    j->leaf = j->target;
-    j->recorded_at_us = j->batch.recorded_at_us;
+static void finish(struct journal *j, struct lane *lane) {
+    const struct batch *batch = lane_batch(lane);
+    const struct lane_plan *plan = lane_plan(lane);
+    size_t count = collect_records(j, batch);
+    bool wrote = batch->last_offset >= batch->first_offset;
+    note_outcome(batch);
+    batch_note_ids(batch);
+    meter_add(METER_BATCHES, wrote ? "committed" : "repeats_only", 1);
+    if (wrote) {
+        meter_observe_us(METER_COMMIT_SECONDS, monotonic_us() - lane_sent_us(lane));
+        j->head = batch->last_offset;
+        j->recorded_at_us = batch->recorded_at_us;
+        j->spans_leaves = plan->spans_leaves;
+        j->leaf = plan->leaf;
+    }
     meter_set(METER_HEAD_OFFSET, NULL, (int64_t)j->head);
-    j->state = READY;
-    batch_settle(&j->batch, true);
+    batch_settle(lane_batch(lane), true);
     if (count > 0)
         j->events.recorded(j->arg, j->records, count);
-    batch_release(&j->batch);
-    turn(j);
+    leave_front(j, lane);
 }
 
-static void on_rolled_back(void *arg, const PGresult *r) {
-    struct journal *j = arg;
-    if (r)
-        return;
-    if (strcmp(j->sqlstate, UNIQUE_VIOLATION) == 0 && !j->looked_up) {
-        begin_look_up(j);
-        return;
-    }
-    bool fenced = strcmp(j->sqlstate, FENCED) == 0;
-    fail(j, "failed", j->error);
-    j->state = READY;
-    if (fenced)
-        database_drop(j->database, "another broker took the log over");
+static void fail(struct journal *j, struct lane *lane) {
+    log_error("journal", "a batch was not recorded: %s", lane_error(lane));
+    meter_add(METER_BATCHES, "failed", 1);
+    batch_settle(lane_batch(lane), false);
+    leave_front(j, lane);
 }
 
-static void on_written(void *arg, const PGresult *r) {
-    struct journal *j = arg;
-    if (r && PQresultStatus(r) == PGRES_COPY_IN) {
-        database_copy(j->database, j->batch.copy.data, j->batch.copy.length);
-    } else if (r && is_error(r)) {
-        note_error(j, r);
-    } else if (r && strcmp(PQcmdStatus((PGresult *)r), "COMMIT") == 0) {
-        j->committed = true;
-    } else if (!r && j->committed && !j->sqlstate[0] && !database_warned(j->database)) {
-        meter_observe_us(METER_COMMIT_SECONDS, monotonic_us() - j->sent_us);
-        meter_add(METER_BATCHES, "committed", 1);
-        finish(j);
-    } else if (!r && j->committed) {
-        database_drop(j->database, "the server warned at the commit: its outcome is unknown");
-    } else if (!r) {
-        j->state = ROLLING_BACK;
-        database_query(j->database, SQL_ROLLBACK, on_rolled_back, j);
+/* The batch behind one that failed has offsets that are no longer right. True once it waits. */
+static bool hold_back(struct journal *j) {
+    if (j->in_flight < LANES)
+        return true;
+    struct lane *behind = lane_at(j, 1);
+    enum lane_state state = lane_state(behind);
+    if (state == LANE_COPIED || state == LANE_DONE)
+        lane_roll_back(behind);
+    return lane_state(behind) == LANE_FAILED;
+}
+
+/* The front failed and nothing else is under way: once more if that can help. */
+static void mend(struct journal *j, struct lane *lane) {
+    const char *sqlstate = lane_sqlstate(lane);
+    bool repeats = strcmp(sqlstate, UNIQUE_VIOLATION) == 0;
+    if (strcmp(sqlstate, FENCED) == 0) {
+        lane_drop(lane, "another broker took the log over");
+    } else if (!*sqlstate || (repeats && !lane_plan(lane)->look_up_all)) {
+        struct lane_plan plan = plan_behind(j, NULL);
+        plan.look_up_all = repeats;
+        lane_begin(lane, &plan);
+    } else {
+        fail(j, lane);
+        j->again = true;
     }
 }
 
-static bool suspect(const struct batch *b) {
-    for (const struct submission *s = b->first; s; s = s->next)
-        if (s->suspect)
-            return true;
-    return false;
+/* Brings on what is in flight, the front first. */
+static void settle_front(struct journal *j) {
+    while (j->in_flight && lane_state(lane_at(j, 0)) == LANE_DONE)
+        finish(j, lane_at(j, 0));
+    if (!j->in_flight)
+        return;
+    struct lane *front = lane_at(j, 0);
+    if (lane_state(front) == LANE_COPIED)
+        lane_commit(front);
+    else if (lane_state(front) == LANE_FAILED && hold_back(j))
+        mend(j, front);
 }
 
-/* The leaf for the batch's time: the newest, or one that begins on the period's next multiple. */
-static struct leaf leaf_for(const struct journal *j) {
-    int64_t at = j->batch.recorded_at_us, period = j->options.partition_us;
-    if (j->leaf.number && at < j->leaf.to_us)
-        return j->leaf;
-    int64_t from = at - at % period;
-    if (from < j->leaf.to_us)
-        from = j->leaf.to_us;
-    return (struct leaf){.number = j->leaf.number + 1,
-                         .from_us = from,
-                         .to_us = at - at % period + period,
-                         .first_offset = j->batch.first_offset};
-}
-
-static void put_statements(struct journal *j, char *sql, size_t size) {
-    j->target = leaf_for(j);
-    int at = snprintf(sql, size, SQL_BEGIN, (long long)j->epoch, (long long)j->head,
-                      (long long)j->batch.last_offset);
-    if (j->target.number != j->leaf.number)
-        at += snprintf(sql + at, size - (size_t)at, SQL_NEW_LEAF, j->target.number,
-                       (long long)j->target.from_us, (long long)j->target.to_us,
-                       (unsigned long long)j->target.first_offset);
-    snprintf(sql + at, size - (size_t)at, SQL_COPY SQL_COMMIT, j->target.number);
-}
-
-static void write_batch(struct journal *j) {
-    const struct source *source = unregistered(j);
-    if (source) {
-        register_source(j, source);
-        return;
-    }
-    int64_t now = timestamp_now_us();
-    if (!batch_number(&j->batch, j->head + 1, now > j->recorded_at_us ? now : j->recorded_at_us)) {
-        j->state = READY;
-        fail(j, "failed", "out of memory");
-        return;
-    }
-    if (!j->looked_up && suspect(&j->batch)) {
-        begin_look_up(j);
-        return;
-    }
-    meter_set(METER_BATCH_EVENTS, NULL, (int64_t)j->batch.events);
-    if (j->batch.last_offset < j->batch.first_offset) {
-        meter_add(METER_BATCHES, "repeats_only", 1);
-        j->target = j->leaf;
-        finish(j);
-        return;
-    }
-    char sql[1024];
-    put_statements(j, sql, sizeof sql);
-    j->state = WRITING;
-    j->sent_us = monotonic_us();
-    forget_results(j);
-    database_query(j->database, sql, on_written, j);
-}
-
-/* Takes from the queue what the next transaction holds, and begins it. */
+/* Callbacks of the lanes come back here while a turn is under way: they make it go round again. */
 static void turn(struct journal *j) {
-    if (j->state != READY || !j->queue || !database_idle(j->database))
+    if (j->running) {
+        j->again = true;
         return;
-    while (j->queue && (batch_empty(&j->batch) ||
-                        (j->batch.events + j->queue->count <= j->options.batch_events &&
-                         j->batch.bytes + j->queue->bytes <= j->options.batch_bytes))) {
-        struct submission *s = j->queue;
-        j->queue = s->next;
-        if (!j->queue)
-            j->queue_last = &j->queue;
-        j->queue_bytes -= s->bytes;
-        batch_add(&j->batch, s);
     }
-    j->looked_up = false;
-    write_batch(j);
+    j->running = true;
+    do {
+        j->again = false;
+        if (j->state == READY)
+            settle_front(j);
+        while (j->state == READY && begin_batch(j))
+            ;
+    } while (j->again);
+    j->running = false;
+}
+
+static void on_moved(void *arg) {
+    turn(arg);
+}
+
+/* The journal's life. */
+
+static bool open_lanes(struct journal *j, uv_loop_t *loop) {
+    static const struct lane_events events = {.up = on_up, .down = on_down, .moved = on_moved};
+    for (size_t i = 0; i < LANES; i++) {
+        j->lanes[i] =
+            lane_new(loop, j->options.database, "waybilld writer",
+                     j->options.batch_events + LIMIT_BATCH_EVENTS, j->sources, &events, j);
+        if (!j->lanes[i])
+            return false;
+    }
+    j->opening = opening_new(lane_database(j->lanes[0]), j->sources, on_opened, j);
+    return j->opening != NULL;
 }
 
 struct journal *journal_new(uv_loop_t *loop, const struct journal_options *options,
                             struct sources *sources, const struct journal_events *events, void *arg,
                             struct wb_error *err) {
-    static const struct database_events database_events = {.up = on_up, .down = on_down};
     struct journal *j = calloc(1, sizeof *j);
     if (!j) {
         problem(err, WB_E_SYSTEM, "out of memory");
@@ -425,20 +393,14 @@ struct journal *journal_new(uv_loop_t *loop, const struct journal_options *optio
     j->events = *events;
     j->arg = arg;
     j->sources = sources;
-    j->queue_last = &j->queue;
-    buffer_init(&j->identity_sources, 0);
-    buffer_init(&j->identity_ids, 0);
     uv_timer_init(loop, &j->retry);
-    j->retry.data = j;
-    j->database = database_new(loop, options->database, "waybilld writer", &database_events, j);
-    if (j->database)
-        j->opening = opening_new(j->database, sources, on_opened, j);
-    if (!j->opening || !batch_init(&j->batch, options->batch_events + LIMIT_BATCH_EVENTS)) {
-        problem(err, WB_E_SYSTEM, "out of memory");
-        journal_close(j);
-        return NULL;
-    }
-    return j;
+    uv_timer_init(loop, &j->wake);
+    j->retry.data = j->wake.data = j;
+    if (open_lanes(j, loop))
+        return j;
+    problem(err, WB_E_SYSTEM, "out of memory");
+    journal_close(j);
+    return NULL;
 }
 
 static void free_journal(uv_handle_t *handle) {
@@ -448,28 +410,28 @@ static void free_journal(uv_handle_t *handle) {
 void journal_close(struct journal *j) {
     if (!j)
         return;
-    database_close(j->database);
+    j->state = DOWN;
     settle_all(j);
+    for (size_t i = 0; i < LANES; i++)
+        lane_close(j->lanes[i]);
     opening_free(j->opening);
-    batch_free(&j->batch);
-    buffer_free(&j->identity_sources);
-    buffer_free(&j->identity_ids);
     free(j->records);
+    uv_close((uv_handle_t *)&j->wake, NULL);
     uv_close((uv_handle_t *)&j->retry, free_journal);
 }
 
 void journal_submit(struct journal *j, struct submission *s) {
-    s->next = NULL;
-    *j->queue_last = s;
-    j->queue_last = &s->next;
-    j->queue_bytes += s->bytes;
+    queue_put(&j->queue, s);
     turn(j);
 }
 
 size_t journal_pending_bytes(const struct journal *j) {
-    return j->queue_bytes + j->batch.bytes;
+    size_t bytes = j->queue.bytes;
+    for (size_t i = 0; i < LANES; i++)
+        bytes += lane_batch(j->lanes[i])->bytes;
+    return bytes;
 }
 
 bool journal_idle(const struct journal *j) {
-    return !j->queue && batch_empty(&j->batch);
+    return !j->queue.events && !j->in_flight;
 }

@@ -11,11 +11,26 @@
 #include "broker/journal/statements.h"
 #include "common/buffer.h"
 #include "common/log.h"
+#include "common/timestamp.h"
 #include "proto/problem.h"
 
 #define SERVER_VERSION_OLDEST 150000
 
-enum step { CHECK, SCHEMA_VERSION, MIGRATE, TAKE_OVER, LEAVES, CODE_KEY, CODE_KEY_READ, SOURCES };
+#define SILENCE_US INT64_C(5000000) /* of a writer that holds the lock; it beats every second */
+
+enum step {
+    CHECK,
+    LEASE,
+    EVICT,
+    SCHEMA_VERSION,
+    MIGRATE,
+    TAKE_OVER,
+    LEASE_TAKE,
+    LEAVES,
+    CODE_KEY,
+    CODE_KEY_READ,
+    SOURCES
+};
 
 struct opening {
     struct database *database;
@@ -23,7 +38,13 @@ struct opening {
     opening_done *done;
     void *arg;
     enum step step;
-    int schema; /* the version that the database has */
+    bool locked; /* the writer's lock is ours */
+    int second;  /* the process behind the other connection */
+    struct sign {
+        long long epoch, beat, head;
+    } sign;          /* of the life of the one that writes, as seen last */
+    int64_t sign_us; /* since when; monotonic, 0: not seen yet */
+    int schema;      /* the version that the database has */
     struct opened opened;
     struct buffer sql;
     enum opening_outcome outcome; /* of the step that is under way */
@@ -43,10 +64,22 @@ static void migrate(struct opening *o) {
 }
 
 static void begin_step(struct opening *o, enum step step) {
+    char sql[200];
     o->step = step;
     switch (step) {
     case CHECK:
         database_query(o->database, SQL_CHECK, on_result, o);
+        break;
+    case LEASE:
+        database_query(o->database, SQL_LEASE, on_result, o);
+        break;
+    case EVICT:
+        database_query(o->database, SQL_EVICT, on_result, o);
+        break;
+    case LEASE_TAKE:
+        snprintf(sql, sizeof sql, SQL_LEASE_TAKE, (long long)o->opened.epoch,
+                 database_process(o->database), o->second);
+        database_query(o->database, sql, on_result, o);
         break;
     case SCHEMA_VERSION:
         database_query(o->database, SQL_SCHEMA_VERSION, on_result, o);
@@ -111,9 +144,7 @@ static void check(struct opening *o, const PGresult *r) {
     if (PQgetvalue(r, 0, 3)[0] == 't')
         refuse(o, OPENING_FAILED, "the server is a standby in recovery",
                "connect to the primary; target_session_attrs=read-write finds it");
-    else if (PQgetvalue(r, 0, 6)[0] != 't')
-        refuse(o, OPENING_STANDBY, "another broker writes to this log",
-               "this one stands by and takes over when that one is gone");
+    o->locked = PQgetvalue(r, 0, 6)[0] == 't';
 }
 
 static void schema_version(struct opening *o, const PGresult *r) {
@@ -140,14 +171,33 @@ static void leaves(struct opening *o, const PGresult *r) {
                                    .to_us = number(r, 2),
                                    .first_offset = (uint64_t)number(r, 3)};
     o->opened.first_offset = (uint64_t)number(r, 4);
+    o->opened.spans_leaves = PQgetvalue(r, 0, 5)[0] == 't';
+}
+
+static void lease(struct opening *o, const PGresult *r) {
+    struct sign sign = {.epoch = number(r, 0), .beat = number(r, 1), .head = number(r, 2)};
+    if (o->sign_us && memcmp(&sign, &o->sign, sizeof sign) == 0)
+        return;
+    o->sign = sign;
+    o->sign_us = monotonic_us();
+}
+
+static void evicted(struct opening *o, const PGresult *r) {
+    log_warn("journal",
+             "the broker that writes gave no sign of life for %lld s: ended %s of its "
+             "connections",
+             (long long)(SILENCE_US / 1000000), PQgetvalue(r, 0, 0));
+    o->sign_us = 0;
 }
 
 static void sources(struct opening *o, const PGresult *r) {
     sources_forget_ids(o->sources);
     for (int i = 0; i < PQntuples(r); i++) {
         struct source *source = sources_add(o->sources, PQgetvalue(r, i, 1));
-        if (source)
-            sources_register(o->sources, source, (int32_t)strtol(PQgetvalue(r, i, 0), NULL, 10));
+        if (!source)
+            continue;
+        sources_register(o->sources, source, (int32_t)strtol(PQgetvalue(r, i, 0), NULL, 10));
+        source_note_id(source, PQgetvalue(r, i, 2), (size_t)PQgetlength(r, i, 2));
     }
 }
 
@@ -162,6 +212,12 @@ static void take_row(struct opening *o, const PGresult *r) {
     case TAKE_OVER:
         take_over(o, r);
         break;
+    case LEASE:
+        lease(o, r);
+        break;
+    case EVICT:
+        evicted(o, r);
+        break;
     case LEAVES:
         leaves(o, r);
         break;
@@ -173,20 +229,44 @@ static void take_row(struct opening *o, const PGresult *r) {
         sources(o, r);
         break;
     case MIGRATE:
+    case LEASE_TAKE:
     case CODE_KEY:
         break;
     }
 }
 
+/* Behind the lock of another one. A schema that has no lease yet keeps it standing by. */
+static void stand_by(struct opening *o) {
+    if (o->step == LEASE && o->sign_us && monotonic_us() - o->sign_us >= SILENCE_US) {
+        begin_step(o, EVICT);
+        return;
+    }
+    refuse(o, OPENING_STANDBY, "another broker writes to this log",
+           "this one stands by and takes over when that one is gone");
+    o->done(o->arg, o->outcome, NULL, &o->err);
+}
+
 static void next_step(struct opening *o) {
-    if (o->step == MIGRATE)
+    switch (o->step) {
+    case CHECK:
+        begin_step(o, o->locked ? SCHEMA_VERSION : LEASE);
+        break;
+    case LEASE:
+    case EVICT:
+        stand_by(o);
+        break;
+    case MIGRATE:
         o->schema++;
-    if (o->step == SOURCES)
-        o->done(o->arg, OPENING_DONE, &o->opened, NULL);
-    else if (o->step == SCHEMA_VERSION || o->step == MIGRATE)
+        __attribute__((fallthrough));
+    case SCHEMA_VERSION:
         begin_step(o, o->schema < schema_newest() ? MIGRATE : TAKE_OVER);
-    else
+        break;
+    case SOURCES:
+        o->done(o->arg, OPENING_DONE, &o->opened, NULL);
+        break;
+    default:
         begin_step(o, o->step + 1);
+    }
 }
 
 static void on_rolled_back(void *arg, const PGresult *r) {
@@ -224,6 +304,8 @@ static void on_result(void *arg, const PGresult *r) {
     case PGRES_COMMAND_OK:
         break;
     default:
+        if (o->step == LEASE) /* an older schema has none */
+            break;
         problem(&o->err, WB_E_DATABASE, "%s",
                 PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY)
                     ? PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY)
@@ -253,8 +335,9 @@ void opening_free(struct opening *o) {
     free(o);
 }
 
-void opening_begin(struct opening *o) {
+void opening_begin(struct opening *o, int second) {
     memset(&o->opened, 0, sizeof o->opened);
+    o->second = second;
     o->outcome = OPENING_DONE;
     begin_step(o, CHECK);
 }

@@ -1,5 +1,9 @@
 /* What lies between a fresh connection and a log that may be written to: the settings that the
- * promises rest on, the writer's lock, the schema, the epoch, the sources, the key of the codes. */
+ * promises rest on, the writer's lock, the schema, the epoch, the sources, the key of the codes.
+ *
+ * Who does not get the lock stands by. A writer that died has lost the lock; one that is frozen or
+ * cut off still has it, but its sign of life (waybill.lease, or the log's head) stops. Then its
+ * server processes are ended, which frees the lock. Should it ever wake up, its epoch is over. */
 #ifndef BROKER_JOURNAL_OPENING_H
 #define BROKER_JOURNAL_OPENING_H
 
@@ -23,7 +27,8 @@ struct opened {
     int64_t epoch;
     uint64_t first_offset, head_offset; /* first: 1 in an empty log */
     int64_t head_recorded_at_us;
-    struct leaf leaf; /* the newest; number 0: there is none yet */
+    struct leaf leaf;  /* the newest; number 0: there is none yet */
+    bool spans_leaves; /* there are others */
     unsigned char code_key[CODE_KEY_BYTES];
 };
 
@@ -43,7 +48,8 @@ struct opening;
 struct opening *opening_new(struct database *database, struct sources *sources, opening_done *done,
                             void *arg);
 void opening_free(struct opening *opening);
-/* On an idle connection. If the connection goes down, begin again on the next one. */
-void opening_begin(struct opening *opening);
+/* On an idle connection. If the connection goes down, begin again on the next one. second is the
+ * server process behind the writer's other connection. */
+void opening_begin(struct opening *opening, int second);
 
 #endif

@@ -26,8 +26,10 @@ struct sources *sources_new(void) {
 void sources_free(struct sources *s) {
     if (!s)
         return;
-    for (size_t i = 0; i < s->count; i++)
+    for (size_t i = 0; i < s->count; i++) {
+        buffer_free(&s->all[i]->newest_id);
         free(s->all[i]);
+    }
     free(s->all);
     free(s->by_id);
     free(s);
@@ -41,6 +43,7 @@ struct source *sources_add(struct sources *s, const char *name) {
     if (!source)
         return NULL;
     snprintf(source->name, sizeof source->name, "%s", name);
+    buffer_init(&source->newest_id, 0);
     s->all[s->count++] = source;
     return source;
 }
@@ -60,8 +63,10 @@ const struct source *sources_by_id(const struct sources *s, int32_t id) {
 }
 
 void sources_forget_ids(struct sources *s) {
-    for (size_t i = 0; i < s->count; i++)
+    for (size_t i = 0; i < s->count; i++) {
         s->all[i]->id = 0;
+        buffer_clear(&s->all[i]->newest_id);
+    }
     s->registered = 0;
 }
 
@@ -73,4 +78,21 @@ void sources_register(struct sources *s, struct source *source, int32_t id) {
     for (; at > 0 && s->by_id[at - 1]->id > id; at--)
         s->by_id[at] = s->by_id[at - 1];
     s->by_id[at] = source;
+}
+
+bool source_is_newer(const struct source *source, const void *id, size_t bytes) {
+    const struct buffer *newest = &source->newest_id;
+    if (newest->failed)
+        return false;
+    size_t shared = bytes < newest->length ? bytes : newest->length;
+    int order = shared ? memcmp(id, newest->data, shared) : 0;
+    return order > 0 || (order == 0 && bytes > newest->length);
+}
+
+/* Without memory nothing is newer any more, which costs time and not truth. */
+void source_note_id(struct source *source, const void *id, size_t bytes) {
+    if (!source_is_newer(source, id, bytes))
+        return;
+    source->newest_id.length = 0;
+    buffer_append(&source->newest_id, id, bytes);
 }

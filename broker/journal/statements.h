@@ -29,17 +29,34 @@
     " (SELECT " SQL_MICROSECONDS("recorded_at") " FROM waybill.event"                              \
                                                 "  WHERE event_offset = last_offset)"
 
-/* The newest leaf, and where the log begins. */
+/* The newest leaf, where the log begins, and whether there are others. */
 #define SQL_LEAVES                                                                                 \
     "SELECT number, " SQL_MICROSECONDS("from_at") ", " SQL_MICROSECONDS(                           \
         "to_at") ", first_offset,"                                                                 \
-                 " (SELECT min(first_offset) FROM waybill.partition)"                              \
+                 " (SELECT min(first_offset) FROM waybill.partition),"                             \
+                 " (SELECT count(*) FROM waybill.partition) > 1"                                   \
+                 " OR to_regclass('waybill.event_kept') IS NOT NULL"                               \
                  " FROM waybill.partition ORDER BY number DESC LIMIT 1"
+
+/* Who writes, for those who stand by, and which server processes are to be ended if it falls
+ * silent: the one that holds the lock and those that it wrote down. */
+#define SQL_LEASE_TAKE                                                                             \
+    "UPDATE waybill.lease SET epoch = %lld, beat = beat + 1, backends = '{%d,%d}'"
+#define SQL_LEASE "SELECT l.epoch, l.beat, h.last_offset FROM waybill.lease l, waybill.head h"
+#define SQL_EVICT                                                                                  \
+    "SELECT count(pg_terminate_backend(a.pid)) FROM pg_stat_activity a"                            \
+    " WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND ("                    \
+    "a.pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND"               \
+    " database = a.datid AND objsubid = 1 AND (classid::bigint << 32) | objid::bigint ="           \
+    " hashtextextended('waybill writer', 0)) OR a.application_name = 'waybilld writer' AND"        \
+    " a.pid = ANY ((SELECT backends FROM waybill.lease)::integer[]))"
 
 #define SQL_CODE_KEY      "INSERT INTO waybill.deployment (code_key) VALUES ($1) ON CONFLICT DO NOTHING"
 #define SQL_CODE_KEY_READ "SELECT code_key FROM waybill.deployment"
 
-#define SQL_SOURCES "SELECT id, name FROM waybill.source"
+#define SQL_SOURCES                                                                                \
+    "SELECT s.id, s.name,"                                                                         \
+    " (SELECT max(e.event_id) FROM waybill.event e WHERE e.source = s.id) FROM waybill.source s"
 #define SQL_SOURCE_ADD                                                                             \
     "INSERT INTO waybill.source (name) VALUES ($1)"                                                \
     " ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id"
@@ -49,8 +66,8 @@
     "SELECT e.source, e.event_id, e.event_offset FROM unnest($1::int[], $2::text[])"               \
     " AS k(source, event_id) JOIN waybill.event e USING (source, event_id)"
 
-/* One transaction a batch: the fence, a new leaf where one is due, the rows. */
-#define SQL_BEGIN "BEGIN; SELECT waybill.advance(%lld, %lld, %lld);"
+/* One transaction a batch: a new leaf where one is due, the rows, and the fence at its end. */
+#define SQL_BEGIN "BEGIN;"
 #define SQL_NEW_LEAF                                                                               \
     "SELECT waybill.add_leaf(%d, timestamptz 'epoch' + %lld * interval '1 microsecond',"           \
     " timestamptz 'epoch' + %lld * interval '1 microsecond', %llu);"
@@ -58,8 +75,10 @@
     "COPY waybill.event_%d (event_offset, source, event_id, case_no, kind, stage, occurred_at,"    \
     " utc_offset_minutes, recorded_at, payload) FROM STDIN (FORMAT binary);"
 #define SQL_COPY_COLUMNS 10
-#define SQL_COMMIT       "COMMIT"
-#define SQL_ROLLBACK     "ROLLBACK"
+#define SQL_COMMIT                                                                                 \
+    "UPDATE waybill.head SET last_offset = waybill.fenced(epoch, last_offset, %lld, %lld, %lld);"  \
+    "COMMIT"
+#define SQL_ROLLBACK "ROLLBACK"
 
 /* Every read starts with the end of the log as the server that was read from has it: a server that
  * lags behind, or was left behind, gives itself away. Without events the other columns are null. */

@@ -15,9 +15,21 @@ struct entry {
     struct slice event; /* the publisher's own bytes, in the submission's memory */
     struct header header;
     struct wb_error *refusal; /* not NULL: not for the log; the submission's */
-    uint64_t offset;          /* filled by the journal */
-    bool repeat;              /* the log had it already, at that offset */
+    /* Filled by the journal. */
+    uint64_t offset;
+    bool repeat;   /* the log has it already, at that offset */
+    bool doubled;  /* an event ahead of it, not committed yet, is the same one */
+    bool doubtful; /* the log may have it: to be looked up */
 };
+
+/* What its receipt says. */
+static inline bool entry_is_repeat(const struct entry *entry) {
+    return entry->repeat || entry->doubled;
+}
+/* It goes into the log. */
+static inline bool entry_is_new(const struct entry *entry) {
+    return !entry->refusal && !entry_is_repeat(entry);
+}
 
 struct submission {
     struct submission *next; /* the journal's, while it is queued */

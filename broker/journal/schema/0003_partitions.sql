@@ -41,6 +41,19 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION waybill.add_leaf IS 'Opens a new leaf of the log; the broker calls it in the transaction that moves its epoch''s place';
 
+-- The fence, as the last statement of a batch: the head row's new value, or an error. (An UPDATE that
+-- asked in its WHERE would pass over the row that another transaction is just moving on.)
+CREATE FUNCTION waybill.fenced(epoch bigint, last_offset bigint, writer_epoch bigint, expected bigint, reached bigint)
+RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+    IF epoch = writer_epoch AND last_offset = expected THEN
+        RETURN reached;
+    END IF;
+    RAISE EXCEPTION 'the log was moved on by another writer' USING ERRCODE = 'WB001';
+END $$;
+COMMENT ON FUNCTION waybill.fenced IS 'The head''s new place, or an error for a writer that lost its own';
+DROP FUNCTION waybill.advance;
+
 -- What was in one table becomes the first leaf.
 DROP VIEW waybill.readable;
 ALTER TABLE waybill.event RENAME TO event_1;
