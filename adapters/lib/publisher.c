@@ -57,7 +57,8 @@ wb_publisher *wb_publisher_open(const char *endpoint, const char *source,
     session_init(&p->session);
     window_init(&p->window, p->session.window_events ? p->session.window_events : WINDOW_EVENTS);
     if (p->source && p->client)
-        p->transport = transport_open(endpoint ? endpoint : "", err);
+        p->transport = transport_open(endpoint ? endpoint : "",
+                                      &(struct curve_client){o->server_key, o->key_file}, err);
     else
         problem(err, WB_E_SYSTEM, "no memory for a publisher");
     p->session.transport = p->transport;

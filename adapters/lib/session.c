@@ -83,7 +83,12 @@ static void ping(struct session *s, int64_t now_us) {
     s->pinged_us = now_us;
 }
 
+/* Where there is another broker, that one is asked, and not this one a little later. */
 static void wait_and_greet(struct session *s, int64_t now_us, const char *words) {
+    if (transport_leave(s->transport, false)) {
+        enter(s, SESSION_DOWN, words);
+        return;
+    }
     s->backoff_us = s->backoff_us ? s->backoff_us * 2 : BACKOFF_FIRST_US;
     if (s->backoff_us > BACKOFF_LAST_US)
         s->backoff_us = BACKOFF_LAST_US;
@@ -138,7 +143,8 @@ static void on_welcome(struct session *s, const Waybill__V1__Welcome *welcome) {
     take_window(s, limits->window_events, limits->window_bytes);
     snprintf(s->public_url, sizeof s->public_url, "%s", welcome->public_url);
     s->batch = 1;
-    s->told_code = WB_OK;
+    s->told_codes = 0;
+    transport_works(s->transport);
     char words[160];
     snprintf(words, sizeof words, "session open with %.100s", welcome->server);
     enter(s, SESSION_OPEN, words);
@@ -215,9 +221,10 @@ static void on_refusal(struct session *s, const Waybill__V1__Refusal *refusal, i
     } else {
         wait_and_greet(s, now_us, words);
     }
-    if (!open && s->told_code != err.code)
+    uint32_t bit = UINT32_C(1) << ((unsigned)err.code & 31);
+    if (!open && !(s->told_codes & bit))
         notify(s, false, words);
-    s->told_code = err.code;
+    s->told_codes |= bit;
 }
 
 static void on_message(struct session *s, const uint8_t *data, size_t bytes, int64_t now_us) {
@@ -257,8 +264,10 @@ static void on_change(struct session *s, enum transport_change change, int64_t n
         return;
     if (change == TRANSPORT_CONNECTED)
         greet(s, now_us, "connected to the broker");
+    else if (change == TRANSPORT_DISCONNECTED)
+        enter(s, SESSION_DOWN, transport_words(s->transport));
     else
-        enter(s, SESSION_DOWN, "the connection to the broker is lost");
+        notify(s, false, transport_words(s->transport));
 }
 
 /* Bytes that may be sent beside those under way; one event always may, however large. */
@@ -309,6 +318,10 @@ static bool expecting(const struct session *s) {
     return s->flight_count || s->pinged;
 }
 
+static int64_t earlier(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
 static int64_t later(int64_t a, int64_t b) {
     return a > b ? a : b;
 }
@@ -318,7 +331,8 @@ int64_t session_due_us(const struct session *s) {
     case SESSION_WAITING:
         return s->retry_us;
     case SESSION_GREETING:
-        return s->heard_us + SILENT_PINGS * s->limits.ping_us;
+        return s->heard_us +
+               earlier(SILENT_PINGS * s->limits.ping_us, transport_patience_us(s->transport));
     case SESSION_OPEN: {
         int64_t ping_us = later(s->heard_us, s->pinged_us) + s->limits.ping_us;
         int64_t end_us = later(s->heard_us, s->expecting_us) + SILENT_PINGS * s->limits.ping_us;
@@ -341,7 +355,11 @@ static void on_time(struct session *s, int64_t now_us) {
             return;
         }
     }
-    greet(s, now_us, "the broker is silent; opening the session anew");
+    const char *words = "the broker is silent; opening the session anew";
+    if (s->state != SESSION_WAITING && transport_leave(s->transport, true))
+        enter(s, SESSION_DOWN, words);
+    else
+        greet(s, now_us, words);
 }
 
 int session_step(struct session *s, int64_t now_us) {

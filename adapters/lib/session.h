@@ -61,7 +61,7 @@ struct session {
     int64_t expecting_us;        /* since when something is expected */
     int64_t retry_us;            /* when to say Hello again, in WAITING */
     int64_t backoff_us;          /* the next delay; 0 while all goes well */
-    int told_code;               /* the refusal that notify heard of last */
+    uint32_t told_codes;         /* refusals that notify heard of, a bit for each code */
 
     struct wb_error refusal; /* why, in REFUSED */
     struct arena arena;      /* the message being read */

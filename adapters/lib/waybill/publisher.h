@@ -58,7 +58,10 @@ struct wb_publisher_options {
     const volatile sig_atomic_t *stop;
 };
 
-/* Does not wait for the broker. NULL and err if an argument is not valid. options may be NULL. */
+/* endpoint: of the broker, or of up to 8 that stand by for one another, as in
+ * "tcp://a:7411,tcp://b:7411". One is used at a time, the next when it is away or not ready; what
+ * was not acknowledged is repeated there. Does not wait for the broker. NULL and err if an argument
+ * is not valid. options may be NULL. */
 WB_EXPORT wb_publisher *wb_publisher_open(const char *endpoint, const char *source,
                                           const struct wb_publisher_options *options,
                                           struct wb_error *err);
