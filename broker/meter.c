@@ -24,6 +24,10 @@ void meter_add(enum meter meter, const char *label, int64_t by) {
     metrics_add(metrics, meter, label, by);
 }
 
+void meter_add2(enum meter meter, const char *first, const char *second, int64_t by) {
+    metrics_add2(metrics, meter, first, second, by);
+}
+
 void meter_set(enum meter meter, const char *label, int64_t value) {
     metrics_set(metrics, meter, label, value);
 }

@@ -15,6 +15,7 @@ enum meter {
 int meter_open(void); /* -1 without memory */
 void meter_close(void);
 void meter_add(enum meter meter, const char *label, int64_t by);
+void meter_add2(enum meter meter, const char *first, const char *second, int64_t by);
 void meter_set(enum meter meter, const char *label, int64_t value);
 void meter_observe_us(enum meter meter, int64_t us);
 void meter_write(struct buffer *out); /* Prometheus text */

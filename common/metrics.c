@@ -15,6 +15,7 @@
 #define SLOTS       (2 * METRICS_LABELS) /* of the hash table: half of them stay empty */
 #define PROC_BYTES  1024
 #define OTHER       "other"
+#define BETWEEN     "\x1f" /* two values that are held as one */
 
 static const struct bucket {
     int64_t us;
@@ -161,6 +162,13 @@ void metrics_add(struct metrics *metrics, size_t metric, const char *label_value
     *number_of(metrics, metric, label_value) += by;
 }
 
+void metrics_add2(struct metrics *metrics, size_t metric, const char *first, const char *second,
+                  int64_t by) {
+    char pair[LABEL_BYTES];
+    snprintf(pair, sizeof pair, "%s" BETWEEN "%s", first, second);
+    *number_of(metrics, metric, pair) += by;
+}
+
 void metrics_set(struct metrics *metrics, size_t metric, const char *label_value, int64_t value) {
     *number_of(metrics, metric, label_value) = value;
 }
@@ -194,8 +202,8 @@ int64_t metrics_value(const struct metrics *metrics, size_t metric, const char *
     return sum;
 }
 
-static void write_escaped(struct buffer *out, const char *text) {
-    for (; *text; text++) {
+static void write_escaped(struct buffer *out, const char *text, size_t bytes) {
+    for (const char *end = text + bytes; text < end; text++) {
         if (*text == '\n')
             buffer_text(out, "\\n");
         else if (*text == '\\' || *text == '"')
@@ -205,11 +213,23 @@ static void write_escaped(struct buffer *out, const char *text) {
     }
 }
 
+/* A value that was cut before its second part, and OTHER, stand for both labels. */
 static void write_labelled(struct buffer *out, const struct metric *metric, const char *value,
                            int64_t number) {
-    buffer_printf(out, "%s{%s=\"", metric->name, metric->label);
-    write_escaped(out, value);
-    buffer_printf(out, "\"} %lld\n", (long long)number);
+    const char *name = metric->label;
+    buffer_printf(out, "%s{", metric->name);
+    for (;;) {
+        size_t name_bytes = strcspn(name, ","), bytes = strcspn(value, BETWEEN);
+        buffer_printf(out, "%.*s=\"", (int)name_bytes, name);
+        write_escaped(out, value, bytes);
+        buffer_text(out, "\"");
+        if (!name[name_bytes])
+            break;
+        buffer_text(out, ",");
+        name += name_bytes + 1;
+        value += value[bytes] ? bytes + 1 : 0;
+    }
+    buffer_printf(out, "} %lld\n", (long long)number);
 }
 
 static void write_histogram(struct buffer *out, const struct metric *metric,

@@ -1,9 +1,12 @@
 /* Who may do what: the sources, followers and keys that operators registered (waybill.source,
  * .follower, .key), kept in memory and read again within a moment of any change.
  *
- *   access     reads the tables on a connection of its own, tells whom a change concerns, writes
- * the audit, and beats for the journal's lease grant      what one source may publish: pure zap
- * answers libzmq's authentication requests (ZeroMQ RFC 27) from access
+ *   access   reads the tables on a connection of its own, tells when something changed, writes the
+ *            audit, and beats for the journal's lease
+ *   roster   the tables in memory
+ *   grant    what one source may publish: pure
+ *   audit    refusals on their way into waybill.audit
+ *   zap      answers libzmq's questions about keys (ZeroMQ RFC 27) from access
  *
  * On loopback without keys everybody is who they say they are; what is registered for that name
  * (grants, limits, disabled) holds all the same. */
@@ -11,44 +14,64 @@
 #define BROKER_ACCESS_ACCESS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
 #include <waybill/error.h>
 
+#include "common/curve.h"
+
 struct access;
 struct grant;
-struct wb_error;
 
-enum access_domain { ACCESS_INGEST, ACCESS_STREAMS, ACCESS_LIVE };
+enum access_domain { ACCESS_INGEST, ACCESS_STREAMS, ACCESS_LIVE, ACCESS_DOMAINS };
 const char *access_domain_name(enum access_domain domain); /* "ingest": the ZAP domain */
+/* False if there is no such domain. The name need not end with a NUL. */
+bool access_domain_find(const void *name, size_t bytes, enum access_domain *domain);
+
+struct access_options {
+    const char *database;
+    int64_t retention_ms; /* of the audit; 0 keeps all */
+};
 
 struct access_events {
-    /* Something changed: sessions are looked at again with access_check. */
-    void (*changed)(void *arg);
+    /* Something changed: sessions are looked at again with access_check. live_lost: a key that was
+     * let onto the live feed has lost its place there. */
+    void (*changed)(void *arg, bool live_lost);
 };
 
 /* Connects by itself, also before the schema exists: until the tables were read nobody with a key
- * is admitted. NULL without memory. */
-struct access *access_new(uv_loop_t *loop, const char *database, const struct access_events *events,
-                          void *arg);
+ * is admitted. While they cannot be read what was read last stays valid. NULL without memory. */
+struct access *access_new(uv_loop_t *loop, const struct access_options *options,
+                          const struct access_events *events, void *arg);
 void access_close(struct access *access); /* NULL is allowed */
 
 /* Whose key it is: the name of the source (ingest) or follower (streams, live), valid until the
  * tables are read again; NULL and err: KEY_UNKNOWN, DISABLED or NOT_READY. */
 const char *access_name(const struct access *access, enum access_domain domain,
-                        const uint8_t key[32], struct wb_error *err);
+                        const uint8_t key[CURVE_KEY_BYTES], struct wb_error *err);
 
 /* 0: a session of that name with that key (NULL: none) may be open in the domain. -1 and err. */
 int access_check(const struct access *access, enum access_domain domain, const char *name,
                  const uint8_t *key, struct wb_error *err);
 
-/* What the source may publish; one that was never registered may do anything. Valid until the
- * tables are read again. */
+/* The live feed lets this key in: should it lose its place, `changed` says so. */
+void access_on_live(struct access *access, const uint8_t key[CURVE_KEY_BYTES]);
+
+/* What the source may publish; one that was never registered may do anything. Never NULL. Valid
+ * until the tables are read again. */
 const struct grant *access_grant(const struct access *access, const char *source);
 
-/* Something was refused: counted by code and subject (a source, a follower, or a key as text), and
- * written to the audit in a row a moment. Never blocks; bounded: beyond its size subjects are
- * audited as "(others)". */
-void access_refused(struct access *access, const char *subject, const struct wb_error *err);
+/* Something of a source or follower ("": of nobody who said a name) was refused: counted by source
+ * and code, and written to the audit within a moment, like ones in one row. Never blocks; bounded:
+ * see audit.h. */
+void access_refused(struct access *access, const char *name, const struct wb_error *err);
+/* The same of a key that was not admitted, and where it came from. */
+void access_refused_key(struct access *access, enum access_domain domain,
+                        const uint8_t key[CURVE_KEY_BYTES], const char *address,
+                        const struct wb_error *err);
+
+/* While epoch > 0 the lease is beaten once a second in its name; 0 stops it. */
+void access_beat(struct access *access, int64_t epoch);
 
 #endif

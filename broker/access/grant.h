@@ -7,7 +7,7 @@
 #include <waybill/error.h>
 #include <waybill/event.h>
 
-/* Prefixes; a list that is empty allows anything. */
+/* Prefixes, compared byte by byte; a list that is empty allows anything. */
 struct grant_list {
     char **prefixes;
     size_t count;
@@ -19,7 +19,7 @@ struct grant {
     uint32_t event_bytes; /* 0: the contract's */
 };
 
-/* 0, or -1 and NOT_GRANTED naming the field and its value, or EVENT_TOO_LARGE. A list that is not
+/* 0, or -1 and EVENT_TOO_LARGE, or NOT_GRANTED naming the field and its value. A list that is not
  * empty wants the field filled, and beginning with one of its prefixes. */
 int grant_check(const struct grant *grant, const wb_event *event, size_t bytes,
                 struct wb_error *err);
