@@ -162,7 +162,7 @@ static int connect_sockets(struct dealer *dealer, struct wb_error *err) {
     if (zmq_connect(dealer->socket, endpoint) == 0)
         return 0;
     problem(err, WB_E_USAGE, "endpoint '%.120s': %s", endpoint, zmq_strerror(errno));
-    return problem_hint(err, "write it like tcp://127.0.0.1:7411");
+    return problem_hint(err, "write it as tcp://HOST:PORT");
 }
 
 static int attempt(struct dealer *dealer, int64_t now_us, struct wb_error *err) {
@@ -209,12 +209,9 @@ static void move_on(struct dealer *dealer, int64_t now_us) {
 
 /* Ends an attempt, or a connection. DEALER_FAILED if the words are news. */
 static enum dealer_change fail(struct dealer *dealer, int64_t now_us, const char *words) {
-    struct broker *broker = &dealer->brokers[dealer->at];
-    bool news = *words && strcmp(broker->told, words) != 0;
-    if (news) {
-        snprintf(broker->told, sizeof broker->told, "%s", words);
+    bool news = *words && dealer_news(dealer, words);
+    if (news)
         snprintf(dealer->words, sizeof dealer->words, "%s", words);
-    }
     move_on(dealer, now_us);
     return news ? DEALER_FAILED : DEALER_SAME;
 }
@@ -395,6 +392,21 @@ bool dealer_leave(struct dealer *dealer, int64_t now_us, bool silent) {
 
 int64_t dealer_patience_us(const struct dealer *dealer) {
     return dealer->list.count > 1 ? dealer->patience_us : INT64_MAX;
+}
+
+void dealer_rest(struct dealer *dealer) {
+    drop(dealer, 0);
+    dealer->retry_us = INT64_MAX;
+}
+
+bool dealer_news(struct dealer *dealer, const char *words) {
+    struct broker *broker = &dealer->brokers[dealer->at];
+    char shown[WORDS_BYTES];
+    snprintf(shown, sizeof shown, "%s", words);
+    if (strcmp(broker->told, shown) == 0)
+        return false;
+    memcpy(broker->told, shown, sizeof shown);
+    return true;
 }
 
 bool dealer_is_up(const struct dealer *dealer) {

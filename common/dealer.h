@@ -59,6 +59,12 @@ bool dealer_leave(struct dealer *dealer, int64_t now_us, bool silent);
 /* How long an answer to Hello is waited for; INT64_MAX if there is no other broker to ask. */
 int64_t dealer_patience_us(const struct dealer *dealer);
 
+/* Ends the connection and makes no other. */
+void dealer_rest(struct dealer *dealer);
+/* Notes what is about to be said of the broker. False if that was said of it already, and none has
+ * worked since. */
+bool dealer_news(struct dealer *dealer, const char *words);
+
 bool dealer_is_up(const struct dealer *dealer);
 /* The broker that is connected or tried, or was tried last. */
 const char *dealer_endpoint(const struct dealer *dealer);

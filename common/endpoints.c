@@ -35,7 +35,7 @@ static bool is_endpoint(const char *text) {
 
 static int refuse(const char *text, size_t bytes, const char *why, struct wb_error *err) {
     problem(err, WB_E_USAGE, "endpoint '%.*s'%s", (int)(bytes < 120 ? bytes : 120), text, why);
-    return problem_hint(err, "write it like tcp://127.0.0.1:7411; several with commas between");
+    return problem_hint(err, "write it as tcp://HOST:PORT; several with commas between");
 }
 
 static int add(struct endpoints *list, const char *text, size_t bytes, struct wb_error *err) {

@@ -10,6 +10,7 @@
 
 #include "common/arena.h"
 #include "common/buffer.h"
+#include "common/dealer.h"
 #include "common/digest.h"
 #include "common/timestamp.h"
 #include "proto/bounds.h"
@@ -32,9 +33,10 @@
 enum state { APART, WAITING, GREETING, OPEN, REFUSED };
 
 struct session {
-    void *context, *socket;
-    int ready, kick; /* epoll over ZMQ_FD and kick; kick makes it readable by hand */
-    char *endpoint, *client;
+    struct dealer *dealer;
+    int ready,
+        kick; /* epoll over what the dealer watches and kick, which makes it readable by hand */
+    char *client;
     const struct session_handler *handler;
     void *arg;
     struct arena arena; /* of the message being handled */
@@ -56,63 +58,35 @@ struct session {
 
 /* Setting up and taking down */
 
-static int set_options(void *socket) {
-    const struct {
-        int name, value;
-    } options[] = {
-        {ZMQ_IMMEDIATE, 1},
-        {ZMQ_IPV6, 1},
-        {ZMQ_LINGER, 0},
-        {ZMQ_SNDHWM, QUEUE_MESSAGES},
-        {ZMQ_RCVHWM, QUEUE_MESSAGES},
-        {ZMQ_RECONNECT_IVL, RETRY_MS},
-        {ZMQ_RECONNECT_IVL_MAX, RETRY_MS_MAX},
-        {ZMQ_HEARTBEAT_IVL, PING_MS}, /* mends a connection that died without a word */
-        {ZMQ_HEARTBEAT_TIMEOUT, PING_MS * SILENT_PINGS},
-    };
-    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
-        if (zmq_setsockopt(socket, options[i].name, &options[i].value, sizeof(int)))
-            return -1;
-    int64_t bytes = LIMIT_MESSAGE_BYTES;
-    return zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &bytes, sizeof bytes);
-}
-
 static int watch(struct session *session) {
-    int fd;
-    size_t size = sizeof fd;
-    if (zmq_getsockopt(session->socket, ZMQ_FD, &fd, &size))
-        return -1;
     session->ready = epoll_create1(EPOLL_CLOEXEC);
     session->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (session->ready < 0 || session->kick < 0)
         return -1;
     struct epoll_event event = {.events = EPOLLIN};
-    return epoll_ctl(session->ready, EPOLL_CTL_ADD, fd, &event) ||
-                   epoll_ctl(session->ready, EPOLL_CTL_ADD, session->kick, &event)
+    return epoll_ctl(session->ready, EPOLL_CTL_ADD, session->kick, &event) ||
+                   dealer_watch(session->dealer, session->ready)
                ? -1
                : 0;
 }
 
-static int set_up(struct session *session, const char *endpoint, const char *client,
-                  struct wb_error *err) {
-    session->endpoint = strdup(endpoint);
+static int set_up(struct session *session, const char *endpoints, const struct curve_client *keys,
+                  const char *client, struct wb_error *err) {
+    const struct dealer_options options = {endpoints, *keys, QUEUE_MESSAGES, QUEUE_MESSAGES};
     session->client = strdup(client);
     session->public_url = strdup("");
-    session->context = zmq_ctx_new();
-    if (!session->endpoint || !session->client || !session->public_url || !session->context)
+    if (!session->client || !session->public_url)
         return problem(err, WB_E_SYSTEM, "%s", strerror(errno));
-    session->socket = zmq_socket(session->context, ZMQ_DEALER);
-    if (!session->socket || set_options(session->socket) || watch(session))
-        return problem(err, WB_E_SYSTEM, "a socket: %s", zmq_strerror(errno));
-    if (zmq_connect(session->socket, endpoint)) {
-        problem(err, WB_E_USAGE, "the endpoint '%.120s': %s", endpoint, zmq_strerror(errno));
-        return problem_hint(err, "write it as tcp://HOST:PORT");
-    }
+    session->dealer = dealer_open(&options, err);
+    if (!session->dealer)
+        return -1;
+    if (watch(session))
+        return problem(err, WB_E_SYSTEM, "watching a socket: %s", strerror(errno));
     return 0;
 }
 
-struct session *session_open(const char *endpoint, const char *client,
-                             const struct session_handler *handler, void *arg,
+struct session *session_open(const char *endpoints, const struct curve_client *keys,
+                             const char *client, const struct session_handler *handler, void *arg,
                              struct wb_error *err) {
     struct session *session = calloc(1, sizeof *session);
     if (!session) {
@@ -126,8 +100,8 @@ struct session *session_open(const char *endpoint, const char *client,
     session->credit_max = 1;
     arena_init(&session->arena, ARENA_BYTES);
     buffer_init(&session->out, LIMIT_MESSAGE_BYTES);
-    snprintf(session->words, sizeof session->words, "%.200s does not answer", endpoint);
-    if (set_up(session, endpoint, client, err)) {
+    snprintf(session->words, sizeof session->words, "%.200s does not answer", endpoints);
+    if (set_up(session, endpoints, keys, client, err)) {
         session_close(session);
         return NULL;
     }
@@ -143,19 +117,14 @@ void session_close(struct session *session) {
         message.body_case = WAYBILL__V1__CLIENT_MESSAGE__BODY_BYE;
         message.bye = &bye;
         session_send(session, &message);
-        zmq_setsockopt(session->socket, ZMQ_LINGER, &(int){CLOSE_MS}, sizeof(int));
     }
+    dealer_close(session->dealer, session->state == OPEN ? CLOSE_MS : 0);
     if (session->ready >= 0)
         close(session->ready);
     if (session->kick >= 0)
         close(session->kick);
-    if (session->socket)
-        zmq_close(session->socket);
-    if (session->context)
-        zmq_ctx_term(session->context);
     arena_free(&session->arena);
     buffer_free(&session->out);
-    free(session->endpoint);
     free(session->client);
     free(session->public_url);
     free(session);
@@ -163,18 +132,12 @@ void session_close(struct session *session) {
 
 /* The socket */
 
-static int events(const struct session *session) {
-    int value = 0;
-    size_t size = sizeof value;
-    return zmq_getsockopt(session->socket, ZMQ_EVENTS, &value, &size) ? 0 : value;
-}
-
 static bool put(struct session *session, const client_message *message) {
     buffer_clear(&session->out);
     frame_put_client(&session->out, message);
     if (session->out.failed)
         return false;
-    if (zmq_send(session->socket, session->out.data, session->out.length, ZMQ_DONTWAIT) < 0)
+    if (!dealer_send(session->dealer, session->out.data, session->out.length))
         return false;
     session->sent_us = monotonic_us();
     return true;
@@ -190,14 +153,12 @@ int session_fd(const struct session *session) {
 }
 
 void session_rearm(struct session *session) {
-    if (session->state != REFUSED && events(session) & ZMQ_POLLIN)
+    if (dealer_ready(session->dealer) || dealer_due_us(session->dealer) <= monotonic_us())
         (void)!eventfd_write(session->kick, 1);
 }
 
 void session_wait(struct session *session, int timeout_ms) {
-    short wanted = session->state == APART ? ZMQ_POLLIN | ZMQ_POLLOUT : ZMQ_POLLIN;
-    zmq_pollitem_t item = {.socket = session->socket, .events = wanted};
-    zmq_poll(&item, 1, timeout_ms);
+    dealer_wait(session->dealer, timeout_ms, false);
 }
 
 /* The states */
@@ -219,19 +180,26 @@ static void greet(struct session *session) {
     session->state = put(session, &message) ? GREETING : APART;
 }
 
-static void part(struct session *session, enum state state, const char *words) {
-    bool news = session->state == OPEN || strcmp(session->words, words) != 0;
+static void leave(struct session *session, enum state state, const char *words, bool news) {
     if (session->state == OPEN && monotonic_us() - session->opened_us >= STABLE_US)
         session->failures = 0;
     session->state = state;
-    if (!news)
-        return;
     snprintf(session->words, sizeof session->words, "%s", words);
-    session->handler->changed(session->arg, false, session->words);
+    if (news)
+        session->handler->changed(session->arg, false, session->words);
 }
 
+/* What the broker did or said. */
+static void part(struct session *session, enum state state, const char *words) {
+    bool news = dealer_news(session->dealer, words) || session->state == OPEN;
+    leave(session, state, words, news);
+}
+
+/* Where there is another broker, that one is asked, and not this one a little later. */
 static void retry_later(struct session *session, const char *words) {
     part(session, WAITING, words);
+    if (dealer_leave(session->dealer, monotonic_us(), false))
+        session->state = APART;
     session->retry_us = monotonic_us() + session_retry_us(session->failures++);
 }
 
@@ -266,9 +234,10 @@ static void take_welcome(struct session *session, const Waybill__V1__Welcome *we
     session->state = OPEN;
     session->opened_us = session->received_us;
     session->words[0] = '\0';
+    dealer_works(session->dealer, session->opened_us);
     session->handler->opened(session->arg);
     char words[320];
-    snprintf(words, sizeof words, "connected to %.160s (%.80s)", session->endpoint,
+    snprintf(words, sizeof words, "connected to %.160s (%.80s)", session_endpoint(session),
              *welcome->server ? welcome->server : "an unnamed broker");
     session->handler->changed(session->arg, true, words);
 }
@@ -276,7 +245,8 @@ static void take_welcome(struct session *session, const Waybill__V1__Welcome *we
 /* No source is named on streams: who asks for one is the other endpoint. */
 static void mend_hint(const struct session *session, struct wb_error *err) {
     if (err->code == WB_E_SOURCE_NAME)
-        problem(err, WB_E_WRONG_ENDPOINT, "%.160s asks for a source's name", session->endpoint);
+        problem(err, WB_E_WRONG_ENDPOINT, "%.160s asks for a source's name",
+                session_endpoint(session));
     if (err->code == WB_E_WRONG_ENDPOINT)
         problem_hint(err, "is this the broker's streams endpoint?");
 }
@@ -301,6 +271,7 @@ static void take_refusal(struct session *session, const Waybill__V1__Refusal *re
     } else {
         session->fatal = err;
         part(session, REFUSED, line);
+        dealer_rest(session->dealer);
     }
 }
 
@@ -363,13 +334,13 @@ static void take_frame(struct session *session, zmq_msg_t *frame) {
 static bool receive(struct session *session) {
     zmq_msg_t frame;
     zmq_msg_init(&frame);
-    bool got = zmq_msg_recv(&frame, session->socket, ZMQ_DONTWAIT) >= 0;
+    bool got = dealer_receive(session->dealer, &frame);
     if (got) {
         session->received_us = monotonic_us();
         if (!zmq_msg_more(&frame)) {
             take_frame(session, &frame);
         } else {
-            while (zmq_msg_more(&frame) && zmq_msg_recv(&frame, session->socket, 0) >= 0)
+            while (zmq_msg_more(&frame) && dealer_receive(session->dealer, &frame))
                 ;
             session_fail(session, "the broker sent a message of several frames");
         }
@@ -397,26 +368,43 @@ static void keep_alive(struct session *session, int64_t now) {
         snprintf(words, sizeof words, "nothing has come from the broker for %.1f s",
                  (double)silent_us / 1e6);
         part(session, APART, words);
+        dealer_leave(session->dealer, now, true);
     } else if (quiet || now - session->sent_us >= session->ping_us) {
         ping(session);
     }
 }
 
+/* Hello, where it was not answered, is said again; to another broker if there is one. */
+static void keep_asking(struct session *session, int64_t now) {
+    int64_t patience_us = dealer_patience_us(session->dealer);
+    if (patience_us > session->ping_us * SILENT_PINGS)
+        patience_us = session->ping_us * SILENT_PINGS;
+    if (now - session->sent_us < patience_us)
+        return;
+    session->state = APART;
+    dealer_leave(session->dealer, now, true);
+}
+
+static void follow_connection(struct session *session, int64_t now) {
+    enum dealer_change change;
+    while ((change = dealer_change(session->dealer, now)) != DEALER_SAME)
+        if (change == DEALER_UP)
+            session->state = APART;
+        else
+            leave(session, APART, dealer_words(session->dealer),
+                  change == DEALER_FAILED || session->state == OPEN);
+}
+
 static void tend(struct session *session) {
     int64_t now = monotonic_us();
-    bool connected = events(session) & ZMQ_POLLOUT;
-    if (!connected && (session->state == OPEN || session->state == GREETING)) {
-        char words[240];
-        snprintf(words, sizeof words, "the connection to %.160s was lost", session->endpoint);
-        part(session, APART, words);
-    }
+    follow_connection(session, now);
     if (session->state == OPEN)
         keep_alive(session, now);
-    if (session->state == GREETING && now - session->sent_us >= session->ping_us * SILENT_PINGS)
-        session->state = APART;
+    if (session->state == GREETING)
+        keep_asking(session, now);
     if (session->state == WAITING && now >= session->retry_us)
         session->state = APART;
-    if (session->state == APART && connected)
+    if (session->state == APART && dealer_is_up(session->dealer))
         greet(session);
 }
 
@@ -449,7 +437,7 @@ const char *session_words(const struct session *session) {
 }
 
 const char *session_endpoint(const struct session *session) {
-    return session->endpoint;
+    return dealer_endpoint(session->dealer);
 }
 
 const char *session_public_url(const struct session *session) {

@@ -1,9 +1,6 @@
-/* The subscriber's session with the broker's streams endpoint: one DEALER socket, the state machine
- * of PROTOCOL.md's client side, nothing of subscriptions or cases.
- *
- * The socket sends only over a finished connection (ZMQ_IMMEDIATE), so that nothing piles up for a
- * broker that is away and "cannot be written to" means "not connected": the session then ends at
- * once, and Hello goes out the moment that libzmq has connected again.
+/* The subscriber's session with a broker's streams endpoint: the state machine of PROTOCOL.md's
+ * client side, nothing of subscriptions or cases. The connection, to one of several brokers, is the
+ * dealer's: the session says Hello when it comes up and tells it when a broker is of no use.
  *
  *     APART     not connected; Hello when it is
  *     WAITING   until the time to try again
@@ -22,6 +19,7 @@
 #include <waybill/v1/session.pb-c.h>
 #include <zmq.h>
 
+#include "common/curve.h"
 #include "proto/frame.h"
 
 struct session;
@@ -36,10 +34,10 @@ struct session_handler {
     void (*changed)(void *arg, bool up, const char *words);
 };
 
-/* Endpoint and client are copied, the handler is kept by reference. NULL and err if the endpoint
- * is not valid or the system has no sockets left. */
-struct session *session_open(const char *endpoint, const char *client,
-                             const struct session_handler *handler, void *arg,
+/* Texts are copied, the handler is kept by reference. NULL and err if an endpoint or the keys
+ * cannot be used or the system has no sockets left. */
+struct session *session_open(const char *endpoints, const struct curve_client *keys,
+                             const char *client, const struct session_handler *handler, void *arg,
                              struct wb_error *err);
 /* Says Bye where a session is open. NULL is allowed. */
 void session_close(struct session *session);
@@ -61,6 +59,7 @@ const struct wb_error *session_refusal(const struct session *session);
 bool session_is_open(const struct session *session);
 /* Why there is no session, in words; "" while one is open. */
 const char *session_words(const struct session *session);
+/* The broker that the session is open with, or that is tried. */
 const char *session_endpoint(const struct session *session);
 const char *session_public_url(const struct session *session);
 /* How long to wait after so many failures in a row. */

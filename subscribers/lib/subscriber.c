@@ -58,10 +58,12 @@ wb_subscriber *wb_subscriber_open(const char *endpoint, const struct wb_subscrib
     if (options)
         subscriber->options = *options;
     const char *client = subscriber->options.client;
-    subscriber->options.client = NULL;
-    subscriber->session =
-        session_open(endpoint, client ? client : "waybill-subscriber " WAYBILL_VERSION, &handler,
-                     subscriber, err);
+    const struct curve_client keys = {subscriber->options.server_key, subscriber->options.key_file};
+    subscriber->options.client = subscriber->options.server_key = subscriber->options.key_file =
+        NULL;
+    subscriber->session = session_open(endpoint ? endpoint : "", &keys,
+                                       client ? client : "waybill-subscriber " WAYBILL_VERSION,
+                                       &handler, subscriber, err);
     if (!subscriber->session) {
         free(subscriber);
         return NULL;
@@ -129,6 +131,10 @@ bool wb_subscriber_up(const wb_subscriber *subscriber) {
 
 const struct wb_error *wb_subscriber_error(const wb_subscriber *subscriber) {
     return session_refusal(subscriber->session);
+}
+
+const char *wb_subscriber_endpoint(const wb_subscriber *subscriber) {
+    return session_endpoint(subscriber->session);
 }
 
 const char *wb_subscriber_public_url(const wb_subscriber *subscriber) {

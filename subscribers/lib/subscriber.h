@@ -15,7 +15,7 @@ struct request;
 
 struct wb_subscriber {
     struct session *session;
-    struct wb_subscriber_options options; /* client is not kept */
+    struct wb_subscriber_options options; /* its texts are not kept */
     bool busy;                            /* inside a function that calls the user's */
     int64_t processed_us;                 /* when wb_subscriber_process ended last */
     uint64_t numbers;     /* the newest number of a subscription or request; none comes twice */

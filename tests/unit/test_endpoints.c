@@ -47,7 +47,7 @@ static void test_what_is_no_endpoint(void **state) {
         assert_int_equal(endpoints_parse(&list, texts[i], &err), -1);
         assert_int_equal(err.code, WB_E_USAGE);
         assert_non_null(strstr(err.detail, texts[i]));
-        assert_non_null(strstr(err.hint, "tcp://127.0.0.1:7411"));
+        assert_non_null(strstr(err.hint, "tcp://HOST:PORT"));
     }
 }
 

@@ -53,7 +53,10 @@ struct wb_subscriber_options {
     void *arg;
 };
 
-/* Does not wait for the broker. NULL and err if an argument is not valid. options may be NULL. */
+/* endpoint: of the broker, or of up to 8 that stand by for one another, as in
+ * "tcp://a:7413,tcp://b:7413". One is used at a time, the next when it is away or not ready, and
+ * every subscription goes on there. Does not wait for the broker. NULL and err if an argument is
+ * not valid. options may be NULL. */
 WB_EXPORT wb_subscriber *wb_subscriber_open(const char *endpoint,
                                             const struct wb_subscriber_options *options,
                                             struct wb_error *err);
@@ -66,6 +69,8 @@ WB_EXPORT int wb_subscriber_process(wb_subscriber *subscriber, struct wb_error *
 WB_EXPORT bool wb_subscriber_up(const wb_subscriber *subscriber); /* a session is open */
 /* Why the session was refused for good, or NULL: the broker is not asked again. */
 WB_EXPORT const struct wb_error *wb_subscriber_error(const wb_subscriber *subscriber);
+/* The broker that the session is open with or, while there is none, that is tried. */
+WB_EXPORT const char *wb_subscriber_endpoint(const wb_subscriber *subscriber);
 /* The gateway's address that the broker announced, "" if none (yet). */
 WB_EXPORT const char *wb_subscriber_public_url(const wb_subscriber *subscriber);
 
