@@ -3,6 +3,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "broker/access/access.h"
+#include "broker/access/zap.h"
 #include "broker/admit/admit.h"
 #include "broker/cases/code.h"
 #include "broker/fanout/desk.h"
@@ -16,6 +18,7 @@
 #include "broker/ops.h"
 #include "broker/options.h"
 #include "broker/session/endpoint.h"
+#include "common/curve.h"
 #include "common/log.h"
 #include "common/timestamp.h"
 #include "common/zsock.h"
@@ -28,6 +31,8 @@
 struct broker {
     const struct options *options;
     void *zmq;
+    struct access *access;
+    struct zap *zap;
     struct sources *sources;
     struct hub *hub;
     struct reader *reader;
@@ -100,6 +105,30 @@ static void on_recorded(void *arg, const struct log_record *records, size_t coun
     desk_pump(b->desk);
 }
 
+/* Sessions that were open before and may not be any more are ended. */
+static void on_access_changed(void *arg, bool live_lost) {
+    struct broker *b = arg;
+    if (b->ops) { /* everything is there */
+        admit_recheck(b->admit);
+        desk_recheck(b->desk);
+    }
+    if (live_lost)
+        feed_cut(b->feed);
+}
+
+static bool open_access(struct broker *b, uv_loop_t *loop, struct wb_error *err) {
+    static const struct access_events events = {.changed = on_access_changed};
+    const struct access_options options = {.database = b->options->database,
+                                           .retention_ms = b->options->retention};
+    b->access = access_new(loop, &options, &events, b);
+    if (!b->access) {
+        problem(err, WB_E_SYSTEM, "out of memory");
+        return false;
+    }
+    b->zap = zap_new(loop, b->zmq, b->access, err);
+    return b->zap != NULL;
+}
+
 static bool open_log(struct broker *b, uv_loop_t *loop, struct wb_error *err) {
     static const struct journal_events events = {.ready = on_ready,
                                                  .lost = on_lost,
@@ -121,12 +150,21 @@ static bool open_log(struct broker *b, uv_loop_t *loop, struct wb_error *err) {
     return b->journal != NULL;
 }
 
-static bool open_endpoints(struct broker *b, uv_loop_t *loop, struct wb_error *err) {
+static const struct curve_keys *keys_for(const struct broker *b, const char *endpoint,
+                                         const struct curve_keys *keys) {
+    return options_keyed(b->options, endpoint) ? keys : NULL;
+}
+
+static bool open_endpoints(struct broker *b, uv_loop_t *loop, const struct curve_keys *keys,
+                           struct wb_error *err) {
     const struct options *o = b->options;
     struct endpoint_options endpoint = {.address = o->ingest,
                                         .sessions_max = (size_t)o->max_sessions,
                                         .ping_interval_ms = o->ping_interval,
-                                        .send_messages_max = ACKNOWLEDGEMENTS};
+                                        .send_messages_max = ACKNOWLEDGEMENTS,
+                                        .access = b->access,
+                                        .domain = ACCESS_INGEST,
+                                        .keys = keys_for(b, o->ingest, keys)};
     const struct admit_options admit = {.window_events = (uint32_t)o->window_events,
                                         .pending_max = (size_t)o->pending_bytes,
                                         .public_url = o->public_url};
@@ -138,10 +176,23 @@ static bool open_endpoints(struct broker *b, uv_loop_t *loop, struct wb_error *e
         return false;
     endpoint.address = o->streams;
     endpoint.send_messages_max = DELIVERIES;
+    endpoint.domain = ACCESS_STREAMS;
+    endpoint.keys = keys_for(b, o->streams, keys);
     b->desk = desk_new(loop, b->zmq, &endpoint, &desk, b->hub, b->reader, err);
-    b->feed = b->desk ? feed_new(loop, b->zmq, o->live, err) : NULL;
+    b->feed = b->desk ? feed_new(loop, b->zmq, o->live, keys_for(b, o->live, keys), err) : NULL;
     b->ops = b->feed ? ops_new(loop, o->http, err) : NULL;
     return b->ops != NULL;
+}
+
+/* The secret is needed while sockets are bound, and no longer. */
+static bool open_doors(struct broker *b, uv_loop_t *loop, struct wb_error *err) {
+    struct curve_keys keys;
+    bool keyed = b->options->key_file[0] != '\0';
+    if (keyed && curve_read(b->options->key_file, true, &keys, err) != 0)
+        return false;
+    bool open = open_endpoints(b, loop, keyed ? &keys : NULL, err);
+    curve_forget(&keys);
+    return open;
 }
 
 static void close_all(struct broker *b) {
@@ -156,7 +207,9 @@ static void close_all(struct broker *b) {
     desk_close(b->desk);
     reader_close(b->reader);
     feed_close(b->feed);
+    zap_close(b->zap);
     ops_close(b->ops);
+    access_close(b->access);
     uv_close((uv_handle_t *)&b->stop, NULL);
 }
 
@@ -170,7 +223,7 @@ struct broker *broker_new(uv_loop_t *loop, const struct options *options, struct
     b->zmq = zsock_context_new();
     uv_timer_init(loop, &b->stop);
     b->stop.data = b;
-    if (!open_log(b, loop, err) || !open_endpoints(b, loop, err)) {
+    if (!open_access(b, loop, err) || !open_log(b, loop, err) || !open_doors(b, loop, err)) {
         close_all(b);
         uv_run(loop, UV_RUN_DEFAULT);
         broker_free(b);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <zmq.h>
 
+#include "common/curve.h"
 #include "common/log.h"
 #include "proto/problem.h"
 
@@ -181,8 +182,16 @@ typedef int attach_fn(void *socket, const char *endpoint);
 
 /* libzmq binds to numeric addresses only, and connects to `localhost` at ::1 where IPv6 is on,
  * though most programs listen on 127.0.0.1: so localhost means the latter here, for both. */
-static void *open_socket(void *context, int type, const char *endpoint, const int *options,
-                         attach_fn *attach, const char *verb, struct wb_error *err) {
+static int attach_to(void *socket, const char *endpoint, attach_fn *attach) {
+    char numeric[64];
+    if (strncmp(endpoint, "tcp://localhost:", LOCALHOST_BYTES) != 0)
+        return attach(socket, endpoint);
+    snprintf(numeric, sizeof numeric, "tcp://127.0.0.1:%s", endpoint + LOCALHOST_BYTES);
+    return attach(socket, numeric);
+}
+
+static void *make_socket(void *context, int type, const char *endpoint, const int *options,
+                         const char *verb, struct wb_error *err) {
     if (is_port_wrong(endpoint)) {
         errno = EINVAL;
         endpoint_problem(err, verb, endpoint);
@@ -193,14 +202,26 @@ static void *open_socket(void *context, int type, const char *endpoint, const in
         problem(err, WB_E_SYSTEM, "cannot make a socket for %s: %s", endpoint, zmq_strerror(errno));
         return NULL;
     }
-    char numeric[64];
-    const char *target = endpoint;
-    if (!strncmp(endpoint, "tcp://localhost:", LOCALHOST_BYTES)) {
-        snprintf(numeric, sizeof numeric, "tcp://127.0.0.1:%s", endpoint + LOCALHOST_BYTES);
-        target = numeric;
-    }
-    if (set_options(socket, options) || attach(socket, target)) {
+    if (set_options(socket, options)) {
         endpoint_problem(err, verb, endpoint);
+        zmq_close(socket);
+        return NULL;
+    }
+    return socket;
+}
+
+void *zsock_bind_keyed(void *context, int type, const char *endpoint, const int *options,
+                       const struct curve_keys *keys, const char *zap_domain,
+                       struct wb_error *err) {
+    void *socket = make_socket(context, type, endpoint, options, "bind to", err);
+    if (!socket)
+        return NULL;
+    if (keys && curve_server_setup(socket, keys, zap_domain, err) != 0) {
+        zmq_close(socket);
+        return NULL;
+    }
+    if (attach_to(socket, endpoint, zmq_bind)) {
+        endpoint_problem(err, "bind to", endpoint);
         zmq_close(socket);
         return NULL;
     }
@@ -209,12 +230,18 @@ static void *open_socket(void *context, int type, const char *endpoint, const in
 
 void *zsock_bind(void *context, int type, const char *endpoint, const int *options,
                  struct wb_error *err) {
-    return open_socket(context, type, endpoint, options, zmq_bind, "bind to", err);
+    return zsock_bind_keyed(context, type, endpoint, options, NULL, NULL, err);
 }
 
 void *zsock_connect(void *context, int type, const char *endpoint, const int *options,
                     struct wb_error *err) {
-    return open_socket(context, type, endpoint, options, zmq_connect, "connect to", err);
+    void *socket = make_socket(context, type, endpoint, options, "connect to", err);
+    if (socket && attach_to(socket, endpoint, zmq_connect)) {
+        endpoint_problem(err, "connect to", endpoint);
+        zmq_close(socket);
+        return NULL;
+    }
+    return socket;
 }
 
 int zsock_endpoint(void *socket, char *text, size_t size) {

@@ -12,6 +12,7 @@
 #include <uv.h>
 #include <waybill/error.h>
 
+struct curve_keys;
 struct zsock;
 
 /* Called in the loop while something can be read. It reads with ZMQ_DONTWAIT until EAGAIN or until
@@ -39,6 +40,10 @@ void zsock_context_free(void *context);
  * IPv6 is on, linger as given, localhost is 127.0.0.1. NULL and err, naming the endpoint. */
 void *zsock_bind(void *context, int type, const char *endpoint, const int *options,
                  struct wb_error *err);
+/* The same with CURVE, if there are keys: who connects has to know their public half, and to hold a
+ * key that the ZAP handler, which is there already, admits in the domain. */
+void *zsock_bind_keyed(void *context, int type, const char *endpoint, const int *options,
+                       const struct curve_keys *keys, const char *zap_domain, struct wb_error *err);
 void *zsock_connect(void *context, int type, const char *endpoint, const int *options,
                     struct wb_error *err);
 /* The endpoint as bound, with the port that the system chose for tcp://…:0. */

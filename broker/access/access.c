@@ -99,6 +99,11 @@ const char *access_name(const struct access *a, enum access_domain domain,
     return party->name;
 }
 
+const char *access_holder(const struct access *a, const uint8_t key[CURVE_KEY_BYTES]) {
+    const struct holder *h = a->roster ? roster_holder(a->roster, key) : NULL;
+    return h ? h->party->name : NULL;
+}
+
 int access_check(const struct access *a, enum access_domain domain, const char *name,
                  const uint8_t *key, struct wb_error *err) {
     if (key) {
@@ -143,13 +148,12 @@ void access_refused_key(struct access *a, enum access_domain domain,
                         const uint8_t key[CURVE_KEY_BYTES], const char *address,
                         const struct wb_error *err) {
     char subject[CURVE_KEY_TEXT], words[128];
-    const struct holder *h = a->roster ? roster_holder(a->roster, key) : NULL;
+    const char *name = access_holder(a, key);
     curve_to_text(key, subject);
     snprintf(words, sizeof words, "from %.64s on %s", address, access_domain_name(domain));
-    meter_add2(METER_SOURCE_REFUSALS, h ? h->party->name : "(unknown key)", problem_name(err->code),
-               1);
+    meter_add2(METER_SOURCE_REFUSALS, name ? name : "(unknown key)", problem_name(err->code), 1);
     if (is_audited(err->code))
-        audit_add(a->audit, h ? h->party->name : subject, !h, err, words, monotonic_us());
+        audit_add(a->audit, name ? name : subject, !name, err, words, monotonic_us());
 }
 
 /* Reading the tables. */

@@ -51,6 +51,9 @@ void access_close(struct access *access); /* NULL is allowed */
 const char *access_name(const struct access *access, enum access_domain domain,
                         const uint8_t key[CURVE_KEY_BYTES], struct wb_error *err);
 
+/* The same whether or not it is admitted; NULL if nobody holds it. */
+const char *access_holder(const struct access *access, const uint8_t key[CURVE_KEY_BYTES]);
+
 /* 0: a session of that name with that key (NULL: none) may be open in the domain. -1 and err. */
 int access_check(const struct access *access, enum access_domain domain, const char *name,
                  const uint8_t *key, struct wb_error *err);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/access/access.h"
+#include "broker/access/grant.h"
 #include "broker/cases/code.h"
 #include "broker/journal/journal.h"
 #include "broker/journal/source.h"
@@ -20,6 +22,7 @@
 
 struct admit {
     struct admit_options options;
+    struct access *access;
     struct journal *journal;
     struct sources *sources;
     struct endpoint *endpoint;
@@ -137,18 +140,22 @@ static int refuse_event(struct publish *p, struct entry *e, const struct wb_erro
     if (!p->refusals)
         return -1;
     meter_add(METER_REFUSALS, problem_name(err->code), 1);
+    access_refused(p->admit->access, p->submission.source->name, err);
     p->refusals[p->refusal_count] = *err;
     e->refusal = &p->refusals[p->refusal_count++];
     return 0;
 }
 
-static int admit_event(struct admit *a, struct slice bytes, struct entry *e, struct wb_error *err) {
+static int admit_event(struct admit *a, const struct grant *grant, struct slice bytes,
+                       struct entry *e, struct wb_error *err) {
     wb_event *event;
     arena_reset(&a->arena);
     if (event_decode(bytes.data, bytes.length, &a->arena, &event, err) != 0)
         return -1;
     if (event->kind == WAYBILL__V1__KIND__KIND_ALERT)
         return problem_field(err, WB_E_KIND_NOT_ALLOWED, "kind", "alert");
+    if (grant_check(grant, event, bytes.length, err) != 0)
+        return -1;
     e->event = bytes;
     if (!header_read(bytes.data, bytes.length, &e->header))
         return problem(err, WB_E_EVENT_MALFORMED, "%zu bytes", bytes.length);
@@ -197,9 +204,10 @@ static int on_publish(struct admit *a, struct intake *intake, const struct frame
     struct publish *p = new_publish(a, intake, publish, frame);
     if (!p)
         return problem(err, WB_E_NOT_READY, "out of memory");
+    const struct grant *grant = access_grant(a->access, intake->source->name);
     for (size_t i = 0; i < publish->count; i++) {
         struct wb_error refusal;
-        if (admit_event(a, publish->events[i], &p->entries[i], &refusal) != 0 &&
+        if (admit_event(a, grant, publish->events[i], &p->entries[i], &refusal) != 0 &&
             refuse_event(p, &p->entries[i], &refusal) != 0) {
             free(p);
             return problem(err, WB_E_NOT_READY, "out of memory");
@@ -242,6 +250,9 @@ static int on_opened(void *arg, struct session *session, Waybill__V1__Welcome *w
     intake->session = session;
     intake->suspect = true;
     session->data = intake;
+    const struct grant *grant = access_grant(a->access, session->source);
+    if (grant->event_bytes > 0 && grant->event_bytes < welcome->limits->event_bytes)
+        welcome->limits->event_bytes = grant->event_bytes;
     welcome->limits->window_events = a->options.window_events;
     welcome->first_offset = a->first_offset;
     welcome->head_offset = a->head_offset;
@@ -278,6 +289,7 @@ struct admit *admit_new(uv_loop_t *loop, void *context, const struct endpoint_op
                               .closed = on_closed,
                               .arg = a};
     a->options = *options;
+    a->access = endpoint->access;
     a->journal = journal;
     a->sources = sources;
     arena_init(&a->arena, DECODE_BYTES);
@@ -320,6 +332,10 @@ void admit_shut(struct admit *a, const struct wb_error *err) {
 
 void admit_open(struct admit *a) {
     a->shut = false;
+}
+
+void admit_recheck(struct admit *a) {
+    endpoint_recheck(a->endpoint);
 }
 
 void admit_pause(struct admit *a) {

@@ -31,6 +31,8 @@ void admit_log(struct admit *admit, uint64_t first_offset, uint64_t head_offset)
  * reason until admit_open. */
 void admit_shut(struct admit *admit, const struct wb_error *err);
 void admit_open(struct admit *admit);
+/* Sources or keys changed: ends the sessions that may not be open any more. */
+void admit_recheck(struct admit *admit);
 /* Reads nothing more, so that what is in flight can be finished. */
 void admit_pause(struct admit *admit);
 

@@ -256,6 +256,10 @@ void desk_open(struct desk *d) {
     d->shut = false;
 }
 
+void desk_recheck(struct desk *d) {
+    endpoint_recheck(d->endpoint);
+}
+
 void desk_shut(struct desk *d, const struct wb_error *err) {
     d->shut = true;
     d->why = *err;

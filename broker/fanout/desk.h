@@ -27,6 +27,8 @@ const char *desk_address(const struct desk *desk);
 void desk_pump(struct desk *desk);
 /* New sessions are accepted: the log's extent is known. */
 void desk_open(struct desk *desk);
+/* Followers or keys changed: ends the sessions that may not be open any more. */
+void desk_recheck(struct desk *desk);
 /* Refuses all sessions, and new ones until desk_open. */
 void desk_shut(struct desk *desk, const struct wb_error *err);
 

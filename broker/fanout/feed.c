@@ -1,24 +1,30 @@
 #include "broker/fanout/feed.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <zmq.h>
 
+#include "broker/access/access.h"
 #include "broker/journal/header.h"
 #include "broker/journal/record.h"
 #include "broker/meter.h"
 #include "common/buffer.h"
+#include "common/log.h"
 #include "common/zsock.h"
 #include "proto/problem.h"
 
 #define SEND_MAX         10000 /* messages waiting for one subscriber; further ones it misses */
 #define SUBSCRIPTION_MAX 1024  /* bytes of what a subscriber may send */
 #define QUOTA            256
+#define BIND_AGAIN_MS    10
 
 struct feed {
     struct zsock *zsock;
     char address[256];
-    bool wanted; /* somebody subscribed once: until then nothing is encoded */
+    char bound[256];   /* the same as libzmq has it */
+    uv_timer_t rebind; /* while the feed is cut */
+    bool wanted;       /* somebody subscribed once: until then nothing is encoded */
     struct buffer topic, record;
 };
 
@@ -40,7 +46,30 @@ static void on_readable(void *arg) {
     }
 }
 
-struct feed *feed_new(uv_loop_t *loop, void *context, const char *address, struct wb_error *err) {
+static void on_rebind(uv_timer_t *timer) {
+    struct feed *f = timer->data;
+    if (zmq_bind(zsock_socket(f->zsock), f->address) != 0) {
+        if (errno != EADDRINUSE)
+            log_error("live", "%s: %s", f->address, zmq_strerror(errno));
+        return; /* libzmq closes the old listener in a thread of its own, in a moment */
+    }
+    uv_timer_stop(timer);
+    log_info("live", "all subscribers were cut, and may come back");
+}
+
+void feed_cut(struct feed *f) {
+    if (uv_is_active((uv_handle_t *)&f->rebind))
+        return;
+    /* The connections go with the listener that accepted them. */
+    if (zmq_unbind(zsock_socket(f->zsock), f->bound) != 0) {
+        log_error("live", "%s: %s", f->bound, zmq_strerror(errno));
+        return;
+    }
+    uv_timer_start(&f->rebind, on_rebind, 0, BIND_AGAIN_MS);
+}
+
+static void *open_socket(void *context, const char *address, const struct curve_keys *keys,
+                         struct wb_error *err) {
     static const int options[] = {ZMQ_SNDHWM,
                                   SEND_MAX,
                                   ZMQ_LINGER,
@@ -54,8 +83,15 @@ struct feed *feed_new(uv_loop_t *loop, void *context, const char *address, struc
                                   ZMQ_HEARTBEAT_TIMEOUT,
                                   30000,
                                   -1};
+    return zsock_bind_keyed(context, ZMQ_XPUB, address, options, keys,
+                            access_domain_name(ACCESS_LIVE), err);
+}
+
+struct feed *feed_new(uv_loop_t *loop, void *context, const char *address,
+                      const struct curve_keys *keys, struct wb_error *err) {
     struct feed *f = calloc(1, sizeof *f);
-    void *socket = f ? zsock_bind(context, ZMQ_XPUB, address, options, err) : NULL;
+    void *socket = f ? open_socket(context, address, keys, err) : NULL;
+    size_t size = sizeof f->bound;
     if (!socket) {
         if (!f)
             problem(err, WB_E_SYSTEM, "out of memory");
@@ -63,6 +99,7 @@ struct feed *feed_new(uv_loop_t *loop, void *context, const char *address, struc
         return NULL;
     }
     zsock_endpoint(socket, f->address, sizeof f->address);
+    zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, f->bound, &size);
     buffer_init(&f->topic, 0);
     buffer_init(&f->record, 0);
     f->zsock = zsock_new(loop, socket, on_readable, NULL, f, err);
@@ -70,7 +107,13 @@ struct feed *feed_new(uv_loop_t *loop, void *context, const char *address, struc
         free(f);
         return NULL;
     }
+    uv_timer_init(loop, &f->rebind);
+    f->rebind.data = f;
     return f;
+}
+
+static void free_feed(uv_handle_t *handle) {
+    free(handle->data);
 }
 
 void feed_close(struct feed *f) {
@@ -79,7 +122,7 @@ void feed_close(struct feed *f) {
     zsock_close(f->zsock);
     buffer_free(&f->topic);
     buffer_free(&f->record);
-    free(f);
+    uv_close((uv_handle_t *)&f->rebind, free_feed);
 }
 
 const char *feed_address(const struct feed *f) {

@@ -32,6 +32,7 @@ struct endpoint {
     struct arena arena; /* for the message that is being read */
     struct buffer out;  /* for the one that is being sent */
     size_t count;
+    bool keyed; /* asks for keys */
     bool any_doomed;
     bool reading;
     int64_t ticked_us;
@@ -106,9 +107,13 @@ static void send_out(struct endpoint *e, const uint8_t *peer, size_t peer_bytes)
     buffer_clear(&e->out);
 }
 
+static void count_refusal(struct endpoint *e, const char *name, const struct wb_error *err) {
+    meter_add(METER_REFUSALS, problem_name(err->code), 1);
+    access_refused(e->options.access, name, err);
+}
+
 static void refuse_peer(struct endpoint *e, const uint8_t *peer, size_t peer_bytes,
                         const struct wb_error *err) {
-    meter_add(METER_REFUSALS, problem_name(err->code), 1);
     frame_put_refusal(&e->out, err, 0, 0, 0);
     send_out(e, peer, peer_bytes);
 }
@@ -123,7 +128,7 @@ void session_refuse(struct session *s, const struct wb_error *err, uint64_t subs
                     uint64_t request) {
     if (s->doomed)
         return;
-    meter_add(METER_REFUSALS, problem_name(err->code), 1);
+    count_refusal(s->endpoint, s->source, err);
     frame_put_refusal(&s->endpoint->out, err, 0, subscription, request);
     session_answer(s, &s->endpoint->out);
 }
@@ -131,6 +136,7 @@ void session_refuse(struct session *s, const struct wb_error *err, uint64_t subs
 void session_end(struct session *s, const struct wb_error *err) {
     if (s->doomed)
         return;
+    count_refusal(s->endpoint, s->source, err);
     refuse_peer(s->endpoint, s->peer, s->peer_bytes, err);
     doom(s, problem_name(err->code));
 }
@@ -152,6 +158,54 @@ void endpoint_end_all(struct endpoint *e, const struct wb_error *err) {
         for (struct session *s = e->buckets[i]; s; s = s->next)
             session_end(s, err);
     close_doomed(e);
+}
+
+void endpoint_recheck(struct endpoint *e) {
+    struct wb_error err;
+    for (size_t i = 0; i < BUCKETS; i++)
+        for (struct session *s = e->buckets[i]; s; s = s->next)
+            if (access_check(e->options.access, e->options.domain, s->source,
+                             s->keyed ? s->key : NULL, &err) != 0)
+                session_end(s, &err);
+    close_doomed(e);
+}
+
+/* Who it is. */
+
+/* The key that the connection was made with, as zap.c wrote it into every message: libzmq loses it
+ * on the frame with the routing id. */
+static bool key_of(zmq_msg_t *frame, uint8_t key[CURVE_KEY_BYTES]) {
+    const char *text = zmq_msg_gets(frame, "User-Id");
+    return text && curve_to_bytes(text, key);
+}
+
+static int identify(struct endpoint *e, struct session *s, zmq_msg_t *frame, const char *said,
+                    struct wb_error *err) {
+    const struct access *access = e->options.access;
+    if (!e->keyed) {
+        snprintf(s->source, sizeof s->source, "%s", said);
+        return access_check(access, e->options.domain, said, NULL, err);
+    }
+    s->keyed = key_of(frame, s->key);
+    if (!s->keyed)
+        return problem(err, WB_E_KEY_UNKNOWN, "the connection has none");
+    const char *name = access_name(access, e->options.domain, s->key, err);
+    if (!name)
+        return -1;
+    snprintf(s->source, sizeof s->source, "%s", name);
+    if (*said && strcmp(said, name) != 0)
+        return problem(err, WB_E_IDENTITY, "Hello says %s, the key is %s's", said, name);
+    return 0;
+}
+
+/* Refuses one who has no session. */
+static void refuse_stranger(struct endpoint *e, const uint8_t *peer, size_t peer_bytes,
+                            zmq_msg_t *frame, const struct wb_error *err) {
+    uint8_t key[CURVE_KEY_BYTES];
+    const char *name =
+        e->keyed && key_of(frame, key) ? access_holder(e->options.access, key) : NULL;
+    count_refusal(e, name ? name : "", err);
+    refuse_peer(e, peer, peer_bytes, err);
 }
 
 /* Receiving. */
@@ -205,7 +259,22 @@ static void copy_client(char *to, const char *from) {
     to[length] = '\0';
 }
 
-static void on_hello(struct endpoint *e, const uint8_t *peer, size_t peer_bytes,
+/* A session of that peer, not yet in its bucket; NULL without memory. */
+static struct session *new_session(struct endpoint *e, const uint8_t *peer, size_t peer_bytes,
+                                   const Waybill__V1__Hello *hello) {
+    struct session *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->endpoint = e;
+    s->number = hello->session;
+    s->heard_us = monotonic_us();
+    copy_client(s->client, hello->client);
+    s->peer_bytes = (uint8_t)peer_bytes;
+    memcpy(s->peer, peer, peer_bytes);
+    return s;
+}
+
+static void on_hello(struct endpoint *e, const uint8_t *peer, size_t peer_bytes, zmq_msg_t *frame,
                      const Waybill__V1__Hello *hello) {
     struct wb_error err;
     struct session *s = find(e, peer, peer_bytes);
@@ -216,20 +285,14 @@ static void on_hello(struct endpoint *e, const uint8_t *peer, size_t peer_bytes,
             ? check_hello(e, hello, &err)
             : problem(&err, WB_E_MALFORMED, "the client set ZMQ_ROUTING_ID: leave it unset");
     if (status != 0) {
-        refuse_peer(e, peer, peer_bytes, &err);
+        refuse_stranger(e, peer, peer_bytes, frame, &err);
         return;
     }
-    s = calloc(1, sizeof *s);
+    s = new_session(e, peer, peer_bytes, hello);
     if (!s)
         return;
-    s->endpoint = e;
-    s->number = hello->session;
-    s->heard_us = monotonic_us();
-    snprintf(s->source, sizeof s->source, "%s", hello->source);
-    copy_client(s->client, hello->client);
-    s->peer_bytes = (uint8_t)peer_bytes;
-    memcpy(s->peer, peer, peer_bytes);
-    if (welcome(e, s, &err) != 0) {
+    if (identify(e, s, frame, hello->source, &err) != 0 || welcome(e, s, &err) != 0) {
+        count_refusal(e, s->source, &err);
         refuse_peer(e, peer, peer_bytes, &err);
         free(s);
         return;
@@ -279,14 +342,14 @@ static void on_frame(struct endpoint *e, const uint8_t *peer, size_t peer_bytes,
     if (status != 0 && s) {
         session_end(s, &err);
     } else if (status != 0) {
-        refuse_peer(e, peer, peer_bytes, &err);
+        refuse_stranger(e, peer, peer_bytes, frame, &err);
     } else if (message && message->body_case == WAYBILL__V1__CLIENT_MESSAGE__BODY_HELLO) {
-        on_hello(e, peer, peer_bytes, message->hello);
+        on_hello(e, peer, peer_bytes, frame, message->hello);
     } else if (s && !s->doomed) {
         on_session_message(s, message, &publish, frame);
     } else if (!message || message->body_case != WAYBILL__V1__CLIENT_MESSAGE__BODY_BYE) {
         problem(&err, WB_E_NO_SESSION, "%s", e->role.name);
-        refuse_peer(e, peer, peer_bytes, &err);
+        refuse_stranger(e, peer, peer_bytes, frame, &err);
     }
 }
 
@@ -348,23 +411,31 @@ static void on_tick(uv_timer_t *timer) {
     close_doomed(e);
 }
 
-struct endpoint *endpoint_new(uv_loop_t *loop, void *context,
-                              const struct endpoint_options *options, const struct role *role,
-                              struct wb_error *err) {
+static void *open_socket(void *context, const struct endpoint_options *options,
+                         struct wb_error *err) {
     const int socket_options[] = {ZMQ_ROUTER_MANDATORY, 1, ZMQ_LINGER, LINGER_MS, ZMQ_SNDHWM,
                                   options->send_messages_max, ZMQ_RCVHWM, RECEIVE_MAX,
                                   ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS, ZMQ_BACKLOG, 1024,
                                   /* What is a little too large is refused in words; what is larger
                                    * still never gets into memory: libzmq cuts the connection. */
                                   ZMQ_MAXMSGSIZE, 2 * LIMIT_MESSAGE_BYTES, -1};
+    return zsock_bind_keyed(context, ZMQ_ROUTER, options->address, socket_options, options->keys,
+                            access_domain_name(options->domain), err);
+}
+
+struct endpoint *endpoint_new(uv_loop_t *loop, void *context,
+                              const struct endpoint_options *options, const struct role *role,
+                              struct wb_error *err) {
     struct endpoint *e = calloc(1, sizeof *e);
     if (!e) {
         problem(err, WB_E_SYSTEM, "out of memory");
         return NULL;
     }
     e->options = *options;
+    e->options.keys = NULL;
+    e->keyed = options->keys != NULL;
     e->role = *role;
-    void *socket = zsock_bind(context, ZMQ_ROUTER, options->address, socket_options, err);
+    void *socket = open_socket(context, options, err);
     if (!socket) {
         free(e);
         return NULL;

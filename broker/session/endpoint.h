@@ -1,5 +1,6 @@
 /* A ROUTER socket and the sessions on it: Hello, Welcome, Ping, Bye, silence and refusals, as
- * PROTOCOL.md has them. What the messages of an open session mean is its role's business. */
+ * PROTOCOL.md has them, and who a peer is. What the messages of an open session mean is its role's
+ * business. */
 #ifndef BROKER_SESSION_ENDPOINT_H
 #define BROKER_SESSION_ENDPOINT_H
 
@@ -9,10 +10,12 @@
 #include <uv.h>
 #include <zmq.h>
 
+#include "broker/access/access.h"
 #include "proto/bounds.h"
 #include "proto/frame.h"
 
 struct buffer;
+struct curve_keys;
 struct endpoint;
 
 #define SESSION_CLIENT_BYTES 100
@@ -25,7 +28,11 @@ struct session {
     int64_t blocked_us;   /* monotonic: since when the peer takes nothing more; 0: it does */
     const char *doomed;   /* not NULL: will be closed for this reason when the turn is over */
     void *data;           /* the role's */
-    char source[LIMIT_SOURCE_BYTES + 1]; /* ingest only */
+    /* On ingest the source's name, on streams the follower's: the key's, or, without keys, what
+     * Hello says. */
+    char source[LIMIT_SOURCE_BYTES + 1];
+    bool keyed;
+    uint8_t key[CURVE_KEY_BYTES];
     char client[SESSION_CLIENT_BYTES + 1];
     uint8_t peer_bytes;
     uint8_t peer[255]; /* the routing id */
@@ -51,6 +58,9 @@ struct endpoint_options {
     size_t sessions_max;
     int64_t ping_interval_ms;
     int send_messages_max; /* queued for one peer: ZMQ_SNDHWM */
+    struct access *access;
+    enum access_domain domain;
+    const struct curve_keys *keys; /* the broker's; NULL: nobody is asked for a key. For the call */
 };
 
 struct endpoint *endpoint_new(uv_loop_t *loop, void *context,
@@ -77,6 +87,8 @@ void session_refuse(struct session *session, const struct wb_error *err, uint64_
                     uint64_t request);
 /* Refuses the session and dooms it. */
 void session_end(struct session *session, const struct wb_error *err);
+/* Refuses and closes the sessions that may not be open any more. */
+void endpoint_recheck(struct endpoint *endpoint);
 /* Refuses and closes all sessions. */
 void endpoint_end_all(struct endpoint *endpoint, const struct wb_error *err);
 
