@@ -1,12 +1,12 @@
 #include <waybill/publisher.h>
 
 #include "common/timestamp.h"
+#include "outbox.h"
 #include "proto/bounds.h"
 #include "proto/problem.h"
 #include "proto/validate.h"
 #include "session.h"
 #include "transport.h"
-#include "window.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,15 +19,45 @@
 
 struct wb_publisher {
     struct session session;
-    struct window window;
+    struct outbox outbox;
     struct transport *transport;
     char *source, *client;
+    wb_receipt_fn *receipt; /* may be NULL */
+    void *arg;
+    bool in_trouble; /* told of the spool's */
     const volatile sig_atomic_t *stop;
     bool busy; /* in a callback */
     int64_t stepped_us;
     unsigned unlooked; /* events since the last step */
     uint8_t scratch[LIMIT_EVENT_BYTES];
 };
+
+static void on_answer(void *owner, uint64_t seq, const struct wb_receipt *receipt) {
+    wb_publisher *p = owner;
+    outbox_answered(&p->outbox, seq, receipt->refusal, p->stepped_us);
+    if (p->receipt)
+        p->receipt(p->arg, receipt);
+}
+
+static void set_up(wb_publisher *p, const struct wb_publisher_options *o, const char *source) {
+    p->stop = o->stop;
+    p->receipt = o->receipt;
+    p->arg = o->arg;
+    p->source = strdup(source);
+    p->client = strdup(o->client ? o->client : "libwaybill-publisher " WAYBILL_VERSION);
+    p->session = (struct session){
+        .window = &p->outbox.window,
+        .source = p->source,
+        .client = p->client,
+        .want_codes = o->want_codes,
+        .window_events = o->window_events < WINDOW_EVENTS ? o->window_events : WINDOW_EVENTS,
+        .answer = on_answer,
+        .owner = p,
+        .notify = o->session,
+        .arg = o->arg,
+    };
+    session_init(&p->session);
+}
 
 wb_publisher *wb_publisher_open(const char *endpoint, const char *source,
                                 const struct wb_publisher_options *options, struct wb_error *err) {
@@ -41,26 +71,13 @@ wb_publisher *wb_publisher_open(const char *endpoint, const char *source,
         problem(err, WB_E_SYSTEM, "no memory for a publisher");
         return NULL;
     }
-    p->stop = o->stop;
-    p->source = strdup(name);
-    p->client = strdup(o->client ? o->client : "libwaybill-publisher " WAYBILL_VERSION);
-    p->session = (struct session){
-        .window = &p->window,
-        .source = p->source,
-        .client = p->client,
-        .want_codes = o->want_codes,
-        .window_events = o->window_events < WINDOW_EVENTS ? o->window_events : WINDOW_EVENTS,
-        .receipt = o->receipt,
-        .notify = o->session,
-        .arg = o->arg,
-    };
-    session_init(&p->session);
-    window_init(&p->window, p->session.window_events ? p->session.window_events : WINDOW_EVENTS);
-    if (p->source && p->client)
+    set_up(p, o, name);
+    uint32_t window = p->session.window_events ? p->session.window_events : WINDOW_EVENTS;
+    if (!p->source || !p->client)
+        problem(err, WB_E_SYSTEM, "no memory for a publisher");
+    else if (!outbox_open(&p->outbox, o->spool, name, o->spool_bytes, window, err))
         p->transport = transport_open(endpoint ? endpoint : "",
                                       &(struct curve_client){o->server_key, o->key_file}, err);
-    else
-        problem(err, WB_E_SYSTEM, "no memory for a publisher");
     p->session.transport = p->transport;
     if (p->transport)
         return p;
@@ -73,7 +90,8 @@ void wb_publisher_close(wb_publisher *p) {
         return;
     bool said = session_end(&p->session);
     transport_close(p->transport, said ? LINGER_MS : 0);
-    window_free(&p->window);
+    outbox_tend(&p->outbox, monotonic_us(), true);
+    outbox_close(&p->outbox);
     free(p->source);
     free(p->client);
     free(p);
@@ -83,10 +101,21 @@ static bool stopped(const wb_publisher *p) {
     return p->stop && *p->stop;
 }
 
-/* Fails where a callback calls the publisher, and once the session was refused for good. */
-static int ready(const wb_publisher *p, struct wb_error *err) {
+static int usable(const wb_publisher *p, struct wb_error *err) {
     if (p->busy)
         return problem(err, WB_E_USAGE, "the publisher was called from within its own callback");
+    if (!p->outbox.broken.code)
+        return 0;
+    if (err)
+        *err = p->outbox.broken;
+    return -1;
+}
+
+/* Fails where a callback calls the publisher, and once nothing can be sent any more: the session
+ * was refused for good, the spool is damaged. */
+static int ready(const wb_publisher *p, struct wb_error *err) {
+    if (usable(p, err))
+        return -1;
     if (p->session.state != SESSION_REFUSED)
         return 0;
     if (err)
@@ -94,25 +123,42 @@ static int ready(const wb_publisher *p, struct wb_error *err) {
     return -1;
 }
 
+static void tell_trouble(wb_publisher *p) {
+    const struct wb_error *trouble = &p->outbox.trouble;
+    char words[600];
+    if (trouble->code && !p->in_trouble && p->session.notify)
+        p->session.notify(p->arg, p->session.state == SESSION_OPEN,
+                          problem_line(trouble, words, sizeof words));
+    p->in_trouble = trouble->code;
+}
+
 static int step(wb_publisher *p, int64_t now_us) {
     p->busy = true;
-    int handled = session_step(&p->session, now_us);
-    p->busy = false;
     p->stepped_us = now_us;
     p->unlooked = 0;
+    int handled = session_step(&p->session, now_us);
+    if (p->outbox.spool) {
+        outbox_tend(&p->outbox, now_us, false);
+        tell_trouble(p);
+        if (session_can_send(&p->session)) /* what came from the spool */
+            handled += session_step(&p->session, now_us);
+    }
+    p->busy = false;
     return handled;
 }
 
 static int wait_ms(const wb_publisher *p, int64_t now_us, int64_t deadline_us) {
-    int64_t due_us = session_due_us(&p->session);
-    int64_t until_us = due_us < deadline_us ? due_us : deadline_us;
+    int64_t until_us = session_due_us(&p->session);
+    int64_t tend_us = outbox_due_us(&p->outbox);
+    until_us = until_us < tend_us ? until_us : tend_us;
+    until_us = until_us < deadline_us ? until_us : deadline_us;
     int64_t ms = until_us <= now_us ? 0 : (until_us - now_us + 999) / 1000;
     int64_t most = p->stop ? STOP_MS : 60 * 1000;
     return (int)(ms < most ? ms : most);
 }
 
 /* Does what is due until something happens: 1; 0 when it is deadline_us or the program was told to
- * stop; -1 and err when the session was refused for good. */
+ * stop; -1 and err when nothing can be sent any more. */
 static int turn(wb_publisher *p, int64_t deadline_us, struct wb_error *err) {
     for (;;) {
         int64_t now_us = monotonic_us();
@@ -142,25 +188,43 @@ static int encode(wb_publisher *p, const wb_event *event, size_t *bytes, struct 
     return 0;
 }
 
+/* Lets the session work now and then, while events are given one after the other. */
+static void glance(wb_publisher *p, unsigned events) {
+    int64_t now_us = monotonic_us();
+    p->unlooked += events;
+    if (p->unlooked >= STEP_EVENTS || now_us - p->stepped_us >= STEP_US ||
+        session_can_send(&p->session))
+        step(p, now_us);
+}
+
 int wb_publisher_send(wb_publisher *p, const wb_event *event, void *tag, struct wb_error *err) {
     size_t bytes;
-    if (ready(p, err) || encode(p, event, &bytes, err))
+    bool spooled = p->outbox.spool;
+    if ((spooled ? usable(p, err) : ready(p, err)) || encode(p, event, &bytes, err))
         return -1;
     int added;
-    while ((added = window_add(&p->window, p->scratch, bytes, tag)) == 0) {
+    while ((added = outbox_put(&p->outbox, p->scratch, bytes, tag, err)) == 0) {
         int happened = turn(p, INT64_MAX, err);
         if (happened < 0)
             return -1;
         if (!happened)
             return problem(err, WB_E_TIMEOUT, "told to stop while %zu events wait for the broker",
-                           window_count(&p->window));
+                           wb_publisher_pending(p));
     }
     if (added < 0)
-        return problem(err, WB_E_SYSTEM, "no memory for an event of %zu bytes", bytes);
-    int64_t now_us = monotonic_us();
-    if (++p->unlooked >= STEP_EVENTS || now_us - p->stepped_us >= STEP_US ||
-        session_can_send(&p->session))
-        step(p, now_us);
+        return -1;
+    glance(p, 1);
+    return 0;
+}
+
+void wb_publisher_hold(wb_publisher *p) {
+    outbox_hold(&p->outbox);
+}
+
+int wb_publisher_release(wb_publisher *p, struct wb_error *err) {
+    if (usable(p, err) || outbox_release(&p->outbox, err))
+        return -1;
+    glance(p, 0);
     return 0;
 }
 
@@ -171,22 +235,24 @@ int wb_publisher_poll(wb_publisher *p, int timeout_ms, struct wb_error *err) {
 }
 
 int wb_publisher_flush(wb_publisher *p, int timeout_ms, struct wb_error *err) {
-    if (ready(p, err))
+    if (wb_publisher_release(p, err) || ready(p, err))
         return -1;
     int64_t deadline_us = deadline(timeout_ms);
-    while (window_count(&p->window)) {
+    size_t left;
+    while ((left = wb_publisher_pending(p))) {
         int happened = turn(p, deadline_us, err);
         if (happened < 0)
             return -1;
-        if (window_count(&p->window) && (!happened || monotonic_us() >= deadline_us))
-            return problem(err, WB_E_TIMEOUT, "%zu events have no receipt yet",
-                           window_count(&p->window));
+        left = wb_publisher_pending(p);
+        if (left && (!happened || monotonic_us() >= deadline_us))
+            return problem(err, WB_E_TIMEOUT, "%zu events have no receipt yet", left);
     }
+    outbox_tend(&p->outbox, monotonic_us(), true);
     return 0;
 }
 
 size_t wb_publisher_pending(const wb_publisher *p) {
-    return window_count(&p->window);
+    return outbox_count(&p->outbox);
 }
 
 /* Percent-encodes all but the unreserved characters of RFC 3986. Returns the length, or size if it

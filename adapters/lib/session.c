@@ -2,6 +2,7 @@
 
 #include "common/digest.h"
 #include "common/timestamp.h"
+#include "gist.h"
 #include "proto/bounds.h"
 #include "proto/frame.h"
 #include "proto/problem.h"
@@ -160,6 +161,25 @@ static bool receipts_fit(const struct session *s, const Waybill__V1__Acknowledge
     return true;
 }
 
+static void answer(const struct session *s, struct window_item item,
+                   const Waybill__V1__Receipt *from) {
+    struct wb_error refusal;
+    struct gist gist;
+    gist_read(&gist, item.data, item.bytes);
+    struct wb_receipt receipt = {.tag = item.tag,
+                                 .offset = from->offset,
+                                 .repeat = from->repeat,
+                                 .code = from->code,
+                                 .event_id = gist.event_id,
+                                 .case_no = gist.case_no,
+                                 .stage = gist.stage};
+    if (from->refusal) {
+        frame_refusal_error(from->refusal, &refusal);
+        receipt.refusal = &refusal;
+    }
+    s->answer(s->owner, item.seq, &receipt);
+}
+
 static void on_acknowledgement(struct session *s, const Waybill__V1__Acknowledgement *ack,
                                int64_t now_us) {
     if (s->state != SESSION_OPEN)
@@ -173,17 +193,8 @@ static void on_acknowledgement(struct session *s, const Waybill__V1__Acknowledge
         protocol_error(s, now_us, words);
         return;
     }
-    for (size_t i = 0; i < ack->n_receipts && s->receipt; i++) {
-        const Waybill__V1__Receipt *from = ack->receipts[i];
-        struct wb_error refusal;
-        struct wb_receipt receipt = {window_tag(s->window, i), from->offset, from->repeat,
-                                     from->code, NULL};
-        if (from->refusal) {
-            frame_refusal_error(from->refusal, &refusal);
-            receipt.refusal = &refusal;
-        }
-        s->receipt(s->arg, &receipt);
-    }
+    for (size_t i = 0; i < ack->n_receipts; i++)
+        answer(s, window_item(s->window, i), ack->receipts[i]);
     window_drop(s->window, ack->n_receipts);
     take_window(s, ack->window_events, ack->window_bytes);
     memmove(s->flights, s->flights + 1, --s->flight_count * sizeof *s->flights);

@@ -21,6 +21,9 @@
 struct transport;
 struct window;
 
+/* The broker's answer for an event, with its place in the spool. */
+typedef void session_answer_fn(void *owner, uint64_t seq, const struct wb_receipt *receipt);
+
 enum session_state {
     SESSION_DOWN,
     SESSION_WAITING,
@@ -41,10 +44,11 @@ struct session {
     struct window *window;
     const char *source, *client;
     bool want_codes;
-    uint32_t window_events; /* the owner's own limit; 0: none */
-    wb_receipt_fn *receipt; /* may be NULL */
-    wb_session_fn *notify;  /* may be NULL */
-    void *arg;
+    uint32_t window_events;    /* the owner's own limit; 0: none */
+    session_answer_fn *answer; /* for each event, in their order */
+    void *owner;               /* for answer */
+    wb_session_fn *notify;     /* may be NULL */
+    void *arg;                 /* for notify */
 
     enum session_state state;
     uint64_t number;              /* of this session, as told in Hello */

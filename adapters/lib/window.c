@@ -2,6 +2,7 @@
 
 #include "common/buffer.h"
 #include "proto/frame.h"
+#include "proto/wire.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@ struct window_block {
 
 struct window_event {
     void *tag;
+    uint64_t seq;
     const struct window_block *block;
     uint32_t offset, bytes; /* of the field in the block */
 };
@@ -97,7 +99,7 @@ static int block_ready(struct window *window, size_t bytes) {
     return 1;
 }
 
-int window_add(struct window *window, const void *event, size_t bytes, void *tag) {
+int window_add(struct window *window, const void *event, size_t bytes, uint64_t seq, void *tag) {
     if (window_count(window) == window->max_events)
         return 0;
     if (window_count(window) == window->ring && !ring_grow(window))
@@ -114,7 +116,7 @@ int window_add(struct window *window, const void *event, size_t bytes, void *tag
         return -1;
     }
     *event_at(window, window->end++) = (struct window_event){
-        tag, block, (uint32_t)offset, (uint32_t)(block->bytes.length - offset)};
+        tag, seq, block, (uint32_t)offset, (uint32_t)(block->bytes.length - offset)};
     window->unsent_bytes += block->bytes.length - offset;
     block->live++;
     return 1;
@@ -153,9 +155,14 @@ void window_rewind(struct window *window) {
     window->sent_bytes = 0;
 }
 
-void *window_tag(const struct window *window, size_t index) {
+struct window_item window_item(const struct window *window, size_t index) {
     assert(index < window_count(window));
-    return event_at(window, window->first + index)->tag;
+    const struct window_event *event = event_at(window, window->first + index);
+    const uint8_t *at = event->block->bytes.data + event->offset;
+    struct wire wire = {at, at + event->bytes};
+    struct wire_field field = {0};
+    wire_next(&wire, &field); /* around the event's own bytes, as window_add wrote it */
+    return (struct window_item){field.data, field.length, event->seq, event->tag};
 }
 
 static void block_release(struct window *window) {

@@ -37,8 +37,9 @@ struct window_batch {
 void window_init(struct window *window, size_t max_events);
 void window_free(struct window *window);
 
-/* Copies an encoded event in. 1: done, 0: full, -1: no memory. */
-int window_add(struct window *window, const void *event, size_t bytes, void *tag);
+/* Copies an encoded event in; seq is its place in the spool, 0 without one. 1: done, 0: full, -1:
+ * no memory. */
+int window_add(struct window *window, const void *event, size_t bytes, uint64_t seq, void *tag);
 
 /* The oldest unsent events that can go as one message; count is 0 if there are none. One event is
  * given even if it is larger than max_bytes. */
@@ -46,8 +47,15 @@ struct window_batch window_batch(const struct window *window, size_t max_events,
 void window_sent(struct window *window, size_t count); /* the oldest unsent became sent */
 void window_rewind(struct window *window);             /* all are unsent again */
 
-void *window_tag(const struct window *window, size_t index); /* from the oldest */
-void window_drop(struct window *window, size_t count);       /* the oldest, which were sent */
+struct window_item {
+    const uint8_t *data; /* the event; valid until the window changes */
+    size_t bytes;
+    uint64_t seq;
+    void *tag;
+};
+
+struct window_item window_item(const struct window *window, size_t index); /* from the oldest */
+void window_drop(struct window *window, size_t count); /* the oldest, which were sent */
 
 size_t window_count(const struct window *window);
 size_t window_unsent(const struct window *window);

@@ -603,7 +603,7 @@ static void test_window_memory(void **state) {
     static uint8_t event[60000];
     window_init(&window, 1000);
     size_t added = 0;
-    while (window_add(&window, event, sizeof event, &tags[added]) == 1)
+    while (window_add(&window, event, sizeof event, added, &tags[added]) == 1)
         added++;
     assert_int_equal(added, WINDOW_BLOCKS * (WINDOW_BLOCK_BYTES / sizeof event));
     size_t dropped = 0;
@@ -616,12 +616,14 @@ static void test_window_memory(void **state) {
         assert_int_equal(window_batch(&window, 2, SIZE_MAX).count, 2);
         assert_int_equal(window_batch(&window, 1000, sizeof event).count, 1);
         window_sent(&window, batch.count);
-        assert_ptr_equal(window_tag(&window, 0), &tags[dropped]);
+        assert_ptr_equal(window_item(&window, 0).tag, &tags[dropped]);
+        assert_int_equal(window_item(&window, 0).seq, dropped);
+        assert_int_equal(window_item(&window, 0).bytes, sizeof event);
         window_drop(&window, batch.count);
         dropped += batch.count;
-        for (size_t i = 0; i < batch.count; i++)
-            assert_int_equal(window_add(&window, event, sizeof event, &tags[added++]), 1);
-        assert_int_equal(window_add(&window, event, sizeof event, NULL), 0);
+        for (size_t i = 0; i < batch.count; i++, added++)
+            assert_int_equal(window_add(&window, event, sizeof event, added, &tags[added]), 1);
+        assert_int_equal(window_add(&window, event, sizeof event, 0, NULL), 0);
     }
     window_free(&window);
 }

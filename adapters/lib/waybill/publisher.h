@@ -11,7 +11,8 @@
  *
  * Events are sent in the order of the calls, in batches that grow while the one before them is
  * under way. One that was acknowledged is committed. When the broker goes away the publisher keeps
- * what is not acknowledged, connects again and repeats it; the broker recognises what it had. A
+ * what is not acknowledged, connects again and repeats it; the broker recognises what it had. With
+ * a spool it keeps it in a file, and what was taken is sent even if the program ends before. A
  * publisher belongs to one thread at a time; it has no thread of its own besides libzmq's. */
 #ifndef WAYBILL_PUBLISHER_H
 #define WAYBILL_PUBLISHER_H
@@ -29,18 +30,22 @@ extern "C" {
 typedef struct wb_publisher wb_publisher;
 
 struct wb_receipt {
-    void *tag;                      /* as given to wb_publisher_send */
+    void *tag; /* as given to wb_publisher_send; NULL for what an earlier run put into the spool */
     uint64_t offset;                /* in the log; 0 if refused */
     bool repeat;                    /* the log had it already, at that offset */
     const char *code;               /* the case's code if want_codes, else "" */
-    const struct wb_error *refusal; /* NULL unless refused */
+    const struct wb_error *refusal; /* NULL unless refused; with a spool, it is in it then */
+    const char *event_id, *case_no; /* the event's */
+    wb_stage stage;                 /* 0 if it has none */
 };
 
-/* Called from within send, poll and flush, once for each event, in their order. It may not call the
- * publisher. The receipt and what it points to last until it returns. */
+/* Called from within send, poll, flush and release, once for each event, in their order; with a
+ * spool once more if the program ended at once behind it. It may not call the publisher. The
+ * receipt and what it points to last until it returns. */
 typedef void wb_receipt_fn(void *arg, const struct wb_receipt *receipt);
 
-/* Called when the connection comes (up true) and goes, with words for a log. */
+/* Called when the connection comes (up true) and goes, and when the spool has trouble that may
+ * pass, such as a full disk (up as it was); with words for a log. */
 typedef void wb_session_fn(void *arg, bool up, const char *words);
 
 struct wb_publisher_options {
@@ -56,6 +61,10 @@ struct wb_publisher_options {
     /* For signal handlers; may be NULL. Once it is not 0 nothing waits any more: a send that finds
      * the window full and a flush fail with WB_E_TIMEOUT, poll returns at once. */
     const volatile sig_atomic_t *stop;
+    /* A file, made if there is none, for the events without a receipt: one for each source, used by
+     * one process at a time, on a disk of this machine. NULL: they are kept in memory. */
+    const char *spool;
+    uint64_t spool_bytes; /* the most that the file may take; 0: 1 GiB */
 };
 
 /* endpoint: of the broker, or of up to 8 that stand by for one another, as in
@@ -66,11 +75,23 @@ WB_EXPORT wb_publisher *wb_publisher_open(const char *endpoint, const char *sour
                                           const struct wb_publisher_options *options,
                                           struct wb_error *err);
 
-/* Validates and copies the event, and queues it. Waits while the window is full, for as long as the
- * broker is away. -1 and err, and the event is not queued, if it is not valid (the publisher goes
- * on) or the session was refused for good (every later call fails alike). */
+/* Validates and copies the event, and queues it.
+ *
+ * Without a spool: waits while the window is full, for as long as the broker is away. -1 and err,
+ * and the event is not queued, if it is not valid (the publisher goes on) or the session was
+ * refused for good (every later call fails alike).
+ *
+ * With a spool: 0 when the event is on the disk, where a power cut leaves it; the broker may be
+ * away or refuse the session. -1 and err if the event is not valid, and with WB_E_SPOOL if it
+ * cannot be stored; if that is retriable (a full disk), a later event may be. */
 WB_EXPORT int wb_publisher_send(wb_publisher *publisher, const wb_event *event, void *tag,
                                 struct wb_error *err);
+
+/* With a spool: the events of the sends between hold and release are put on the disk together, at
+ * the release, which takes as long as for one of them. None is kept before, and none if it fails
+ * with -1. At most 16 MiB may be held. Flush releases what is held, close drops it. */
+WB_EXPORT void wb_publisher_hold(wb_publisher *publisher);
+WB_EXPORT int wb_publisher_release(wb_publisher *publisher, struct wb_error *err);
 
 /* Sends and receives what is due, waiting up to timeout_ms (-1: for ever) for something to happen.
  * To be called at least every few seconds while nothing is sent. */
@@ -79,7 +100,7 @@ WB_EXPORT int wb_publisher_poll(wb_publisher *publisher, int timeout_ms, struct 
 /* Waits until every event has its receipt: 0. -1 and WB_E_TIMEOUT if that takes longer. */
 WB_EXPORT int wb_publisher_flush(wb_publisher *publisher, int timeout_ms, struct wb_error *err);
 
-/* Events queued or sent that have no receipt yet. */
+/* Events queued or sent that have no receipt yet; with a spool also those of earlier runs. */
 WB_EXPORT size_t wb_publisher_pending(const wb_publisher *publisher);
 
 /* The tracking link for a case, from the gateway's address that the broker announced: 0, or -1 if
@@ -87,7 +108,7 @@ WB_EXPORT size_t wb_publisher_pending(const wb_publisher *publisher);
 WB_EXPORT int wb_publisher_link(const wb_publisher *publisher, const char *case_no,
                                 const char *code, char *text, size_t size);
 
-/* Drops what has no receipt; flush first. NULL is allowed. */
+/* Drops what has no receipt; flush first. What is in a spool stays there. NULL is allowed. */
 WB_EXPORT void wb_publisher_close(wb_publisher *publisher);
 
 #ifdef __cplusplus
