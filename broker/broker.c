@@ -18,6 +18,7 @@
 #include "broker/ops.h"
 #include "broker/options.h"
 #include "broker/session/endpoint.h"
+#include "broker/upkeep/upkeep.h"
 #include "common/curve.h"
 #include "common/log.h"
 #include "common/timestamp.h"
@@ -25,6 +26,8 @@
 #include "proto/problem.h"
 
 #define STOP_TICK_MS     10
+#define UPKEEP_MS        60000
+#define UPKEEP_LEAST_MS  200
 #define ACKNOWLEDGEMENTS 65536 /* more than the largest window: acknowledgements never block */
 #define DELIVERIES       1024  /* at 64 KiB, 64 MiB for a peer that does not read */
 
@@ -37,6 +40,7 @@ struct broker {
     struct hub *hub;
     struct reader *reader;
     struct journal *journal;
+    struct upkeep *upkeep;
     struct admit *admit;
     struct desk *desk;
     struct feed *feed;
@@ -57,6 +61,8 @@ static void on_ready(void *arg, const struct opened *opened) {
     }
     hub_reset(b->hub, opened->first_offset, opened->head_offset);
     admit_log(b->admit, opened->first_offset, opened->head_offset);
+    access_beat(b->access, opened->epoch);
+    upkeep_run(b->upkeep, opened->epoch);
     meter_set(METER_READY, NULL, 1);
     meter_set(METER_HEAD_OFFSET, NULL, (int64_t)opened->head_offset);
     if (b->stopping)
@@ -72,6 +78,8 @@ static void on_lost(void *arg, const char *reason) {
     struct broker *b = arg;
     struct wb_error err;
     problem(&err, WB_E_NOT_READY, "%s", reason);
+    access_beat(b->access, 0);
+    upkeep_run(b->upkeep, 0);
     meter_set(METER_READY, NULL, 0);
     ops_ready(b->ops, &err);
     if (!b->stopping)
@@ -103,6 +111,27 @@ static void on_recorded(void *arg, const struct log_record *records, size_t coun
     admit_log(b->admit, hub_first(b->hub), hub_head(b->hub));
     feed_publish(b->feed, records, count);
     desk_pump(b->desk);
+}
+
+static void on_retiring(void *arg, uint64_t first_offset) {
+    struct broker *b = arg;
+    hub_retire(b->hub, first_offset);
+    admit_log(b->admit, hub_first(b->hub), hub_head(b->hub));
+}
+
+/* Often enough for the shortest leaf. */
+static int64_t upkeep_ms(const struct options *o) {
+    int64_t ms = o->partition / 10;
+    return ms < UPKEEP_LEAST_MS ? UPKEEP_LEAST_MS : ms > UPKEEP_MS ? UPKEEP_MS : ms;
+}
+
+static bool open_upkeep(struct broker *b, uv_loop_t *loop) {
+    static const struct upkeep_events events = {.retiring = on_retiring};
+    const struct upkeep_options options = {.database = b->options->database,
+                                           .retention_us = b->options->retention * 1000,
+                                           .check_ms = upkeep_ms(b->options)};
+    b->upkeep = upkeep_new(loop, &options, b->sources, &events, b);
+    return b->upkeep != NULL;
 }
 
 /* Sessions that were open before and may not be any more are ended. */
@@ -142,7 +171,7 @@ static bool open_log(struct broker *b, uv_loop_t *loop, struct wb_error *err) {
     b->sources = sources_new();
     b->hub = hub_new((size_t)b->options->recent_bytes);
     b->reader = b->sources ? reader_new(loop, options.database, b->sources) : NULL;
-    if (!b->hub || !b->reader) {
+    if (!b->hub || !b->reader || !open_upkeep(b, loop)) {
         problem(err, WB_E_SYSTEM, "out of memory");
         return false;
     }
@@ -206,6 +235,7 @@ static void close_all(struct broker *b) {
     admit_close(b->admit);
     desk_close(b->desk);
     reader_close(b->reader);
+    upkeep_close(b->upkeep);
     feed_close(b->feed);
     zap_close(b->zap);
     ops_close(b->ops);

@@ -71,14 +71,16 @@ static void on_subscribe(struct follower *f, const Waybill__V1__Subscribe *reque
     stream_pump(stream);
 }
 
-static void on_unsubscribe(struct follower *f, uint64_t number) {
-    size_t index;
-    struct stream *stream = find_stream(f, number, &index);
-    if (!stream)
-        return;
-    stream_free(stream);
+static void drop_stream(struct follower *f, size_t index) {
+    stream_free(f->streams[index]);
     f->streams[index] = f->streams[--f->stream_count];
     count_subscriptions(f->desk, -1);
+}
+
+static void on_unsubscribe(struct follower *f, uint64_t number) {
+    size_t index;
+    if (find_stream(f, number, &index))
+        drop_stream(f, index);
 }
 
 static void on_credit(struct follower *f, const Waybill__V1__Credit *credit) {
@@ -206,6 +208,10 @@ static void on_tick(uv_timer_t *timer) {
     for (struct follower *f = d->first; f; f = f->next)
         for (size_t i = 0; i < f->stream_count; i++)
             stream_progress(f->streams[i]);
+    for (struct follower *f = d->first; f; f = f->next)
+        for (size_t i = f->stream_count; i-- > 0;)
+            if (stream_expired(f->streams[i]))
+                drop_stream(f, i);
 }
 
 struct desk *desk_new(uv_loop_t *loop, void *context, const struct endpoint_options *endpoint,

@@ -116,6 +116,11 @@ void hub_append(struct hub *h, const struct log_record *records, size_t count) {
     meter_set(METER_RECENT_BYTES, NULL, (int64_t)h->bytes);
 }
 
+void hub_retire(struct hub *h, uint64_t first_offset) {
+    if (first_offset > h->first)
+        h->first = first_offset;
+}
+
 uint64_t hub_first(const struct hub *h) {
     return h->first;
 }

@@ -22,6 +22,8 @@ void hub_reset(struct hub *hub, uint64_t first_offset, uint64_t head_offset);
  */
 void hub_append(struct hub *hub, const struct log_record *records, size_t count);
 
+/* The log is about to begin at that offset. */
+void hub_retire(struct hub *hub, uint64_t first_offset);
 uint64_t hub_first(const struct hub *hub); /* the oldest offset that the log can give */
 uint64_t hub_head(const struct hub *hub);
 /* NULL if the hub does not hold it (any more). Valid until hub_append or hub_reset. */

@@ -27,6 +27,7 @@ struct stream {
     uint64_t read_through; /* of the read that is under way */
     size_t read_limit;
     struct read *read;
+    bool expired;
 };
 
 static void send_subscribed(struct stream *s) {
@@ -78,6 +79,8 @@ struct stream *stream_new(struct session *session, struct hub *hub, struct reade
         stream_free(s);
         return NULL;
     }
+    if (s->cursor == 0) /* all there is: what is kept of the time before belongs to its cases */
+        s->cursor = hub_first(hub) - 1;
     s->told = s->cursor;
     stream_credit(s, request->credit);
     send_subscribed(s);
@@ -89,6 +92,10 @@ void stream_free(struct stream *s) {
         reader_cancel(s->read);
     filter_free(s->filter);
     free(s);
+}
+
+bool stream_expired(const struct stream *s) {
+    return s->expired;
 }
 
 uint64_t stream_number(const struct stream *s) {
@@ -184,11 +191,22 @@ static void deliver_rows(struct stream *s, const struct log_record *records, siz
     }
 }
 
+/* Retention overtook a slow reader: what it has not read is gone, and it has to know. */
+static bool fell_behind(struct stream *s) {
+    struct wb_error err;
+    if (check_cursor(s, &err) == 0)
+        return false;
+    if (!s->expired)
+        session_refuse(s->session, &err, s->number, 0);
+    s->expired = true;
+    return true;
+}
+
 static void on_read(void *arg, const struct log_record *records, size_t count,
                     const struct wb_error *err) {
     struct stream *s = arg;
     s->read = NULL;
-    if (err)
+    if (err || fell_behind(s))
         return; /* read again at the next tick */
     if (count == 0)
         s->cursor = s->read_through;
@@ -197,6 +215,8 @@ static void on_read(void *arg, const struct log_record *records, size_t count,
 }
 
 static void pump_database(struct stream *s) {
+    if (fell_behind(s))
+        return;
     const char *const *case_nos = NULL;
     size_t cases = filter_cases(s->filter, &case_nos);
     /* Where the filter is looked at here, rows are read whether they will cost credit or not. */

@@ -19,6 +19,8 @@ struct stream *stream_new(struct session *session, struct hub *hub, struct reade
                           struct wb_error *err);
 void stream_free(struct stream *stream);
 
+/* Retention passed its cursor, which its peer was told: nothing more will come. */
+bool stream_expired(const struct stream *stream);
 uint64_t stream_number(const struct stream *stream);
 void stream_credit(struct stream *stream, uint64_t events);
 /* Delivers what there is, as far as credit and the peer's queue allow. */

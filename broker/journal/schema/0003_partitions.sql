@@ -105,3 +105,41 @@ CREATE TABLE waybill.lease (
 INSERT INTO waybill.lease DEFAULT VALUES;
 ALTER TABLE waybill.lease SET (fillfactor = 10);
 COMMENT ON TABLE waybill.lease IS 'Moves while the writing broker lives';
+
+-- Retention in two halves. The broker decides case by case what is to survive of the oldest leaf and
+-- of what was kept before, and copies it to waybill.event_kept_next. Cases that moved meanwhile, since
+-- the log ended at `decided`, survive as well: keep_moved adds them and says where the log ended then.
+CREATE FUNCTION waybill.keep_moved(leaf_number integer, decided bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    seen   bigint := (SELECT last_offset FROM waybill.head);
+    end_at timestamptz := (SELECT from_at FROM waybill.partition WHERE number > leaf_number ORDER BY number LIMIT 1);
+BEGIN
+    INSERT INTO waybill.event_kept_next
+    SELECT o.* FROM waybill.event o
+    WHERE o.recorded_at < end_at
+      AND o.case_no IN (SELECT n.case_no FROM waybill.event n WHERE n.event_offset > decided)
+      AND NOT EXISTS (SELECT 1 FROM waybill.event_kept_next k WHERE k.event_offset = o.event_offset);
+    RETURN seen;
+END $$;
+
+-- The exchange: nothing is committed to the log until it is done, so it has to be quick.
+CREATE FUNCTION waybill.retire_leaf(leaf_number integer, writer_epoch bigint, decided bigint)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM 1 FROM waybill.head WHERE epoch = writer_epoch FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the log was taken over by another writer' USING ERRCODE = 'WB001';
+    END IF;
+    PERFORM waybill.keep_moved(leaf_number, decided);
+    EXECUTE format('ALTER TABLE waybill.event DETACH PARTITION waybill.%I', 'event_' || leaf_number);
+    EXECUTE format('DROP TABLE waybill.%I', 'event_' || leaf_number);
+    IF to_regclass('waybill.event_kept') IS NOT NULL THEN
+        ALTER TABLE waybill.event DETACH PARTITION waybill.event_kept;
+        DROP TABLE waybill.event_kept;
+    END IF;
+    ALTER TABLE waybill.event_kept_next RENAME TO event_kept;
+    EXECUTE format('ALTER TABLE waybill.event ATTACH PARTITION waybill.event_kept FOR VALUES FROM (MINVALUE) TO (%L)',
+                   (SELECT from_at FROM waybill.partition WHERE number > leaf_number ORDER BY number LIMIT 1));
+    DELETE FROM waybill.partition WHERE number = leaf_number;
+END $$;
+COMMENT ON FUNCTION waybill.retire_leaf IS 'Exchanges the oldest leaf for what is kept of it';
