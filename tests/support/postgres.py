@@ -25,12 +25,16 @@ def _binaries():
 
 
 class Postgres:
-    """PostgreSQL does not run as root: started by root it belongs to the package's account."""
+    """PostgreSQL does not run as root: started by root it belongs to the package's account.
 
-    def __init__(self):
+    directory: where its data lies, instead of the temporary directory. addresses: more than
+    loopback to listen on, and to let in from."""
+
+    def __init__(self, directory=None, addresses=()):
         self.bin = _binaries()
         self.port = wait.free_port()
-        self.base = Path(tempfile.mkdtemp(prefix="waybill-postgres-"))
+        self.addresses = ["127.0.0.1", *addresses]
+        self.base = Path(tempfile.mkdtemp(prefix="waybill-postgres-", dir=directory))
         self.data = self.base / "data"
         self.log = self.base / "log"
         self.process = None
@@ -43,6 +47,8 @@ class Postgres:
                         "--clear-groups", "--pdeathsig=INT", "--"]
         self._run("initdb", "-D", self.data, "--username=waybill", "--auth=trust",
                   "--encoding=UTF8", "--locale=C", "--no-sync")
+        with (self.data / "pg_hba.conf").open("a") as rules:
+            rules.writelines(f"host all all {address}/30 trust\n" for address in addresses)
         self.start()
 
     def _run(self, name, *arguments):
@@ -52,7 +58,7 @@ class Postgres:
 
     def start(self):
         """Starts it and waits until it takes connections."""
-        settings = {"listen_addresses": "127.0.0.1", "port": self.port,
+        settings = {"listen_addresses": ",".join(self.addresses), "port": self.port,
                     "unix_socket_directories": "", "max_connections": "200",
                     "shared_buffers": "64MB", "log_min_messages": "warning"}
         options = [f"--{name}={value}" for name, value in settings.items()]
