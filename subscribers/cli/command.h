@@ -19,6 +19,7 @@ enum command_exit {
 int command_publish(int argc, char **argv);
 int command_tail(int argc, char **argv);
 int command_track(int argc, char **argv);
+int command_spool(int argc, char **argv);
 int command_link(int argc, char **argv);
 
 /* The environment variable's value, the fallback where it is not set or empty. */

@@ -14,6 +14,7 @@ static const struct command {
     {"publish", "send events from NDJSON, and print what became of each", command_publish},
     {"tail", "follow the log from any place in it", command_tail},
     {"track", "show where an application stands, and follow it", command_track},
+    {"spool", "show what waits in a publisher's spool and what was refused", command_spool},
     {"link", "print a case's link and code, and draw the QR code", command_link},
 };
 
