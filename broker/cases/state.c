@@ -110,8 +110,8 @@ static void amend(Waybill__V1__Node *node, Waybill__V1__Node *named) {
 }
 
 /* With the nodes by offset. From the newest back, so that whether an amendment was taken back is
- * known before it is applied; then forward, so that what stood in the place of a retracted event
- * goes with it. */
+ * known before it is applied; then forward, so that what stood in the place of an event goes with
+ * it when another one has taken this place, or taken it away. */
 static void settle_standings(struct history *h, const struct identities *ids) {
     for (size_t i = h->count; i-- > 0;)
         if (amends(h->nodes[i].record->event))
@@ -119,8 +119,7 @@ static void settle_standings(struct history *h, const struct identities *ids) {
     for (size_t i = 0; i < h->count; i++) {
         Waybill__V1__Node *node = &h->nodes[i];
         const Waybill__V1__Node *named = amends(node->record->event) ? target(ids, node) : NULL;
-        if (named && named->standing == WAYBILL__V1__STANDING__STANDING_RETRACTED &&
-            named->replaced_by != node->record->offset)
+        if (named && named->replaced_by && named->replaced_by != node->record->offset)
             set_standing(node, named->standing, named->replaced_by);
     }
 }

@@ -169,6 +169,16 @@ static void a_corrected_correction_still_replaces(void **state) {
     expect_history(f, "1x2 2x3 3c");
 }
 
+static void a_place_that_a_newer_one_took_is_not_taken_twice(void **state) {
+    struct fixture *f = *state;
+    progress(f, 10, WB_STAGE(RECEIVED));
+    correction(f, 10, WB_STAGE(ACCEPTED), "a");
+    correction(f, 10, WB_STAGE(NOT_REQUIRED), "b");
+    correction(f, 10, WB_STAGE(NOT_ACCEPTED), "a");
+    build(f);
+    expect_history(f, "1x4 2x4 3x4 4c");
+}
+
 static void what_stood_for_a_retracted_event_goes_with_it(void **state) {
     struct fixture *f = *state;
     progress(f, 10, WB_STAGE(RECEIVED));
@@ -229,6 +239,7 @@ int main(void) {
         CASE(a_retracted_retraction_changes_nothing),
         CASE(the_newest_of_two_corrections_decides),
         CASE(a_corrected_correction_still_replaces),
+        CASE(a_place_that_a_newer_one_took_is_not_taken_twice),
         CASE(what_stood_for_a_retracted_event_goes_with_it),
         CASE(an_amendment_of_nothing_is_kept_and_marked),
         CASE(another_source_cannot_amend),
