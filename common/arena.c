@@ -10,7 +10,14 @@
 
 /* Under AddressSanitizer what was not handed out is poisoned, and a gap is left behind each piece,
  * so that the fuzzers see a decoder that writes beyond one. */
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__)
+#define POISONS
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) /* how clang says it */
+#define POISONS
+#endif
+#endif
+#ifdef POISONS
 #include <sanitizer/asan_interface.h>
 #define GAP 16
 #else

@@ -210,7 +210,8 @@ bool timestamp_parse_format(const char *text, const char *format, struct timesta
         return false;
     struct tm tm = {.tm_mday = 1, .tm_isdst = -1};
     const char *end = strptime(text, format, &tm);
-    if (!end || *end || !is_date(tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday))
+    bool far = tm.tm_year < -1900 || tm.tm_year > 9999; /* seconds (%s) reach any year of an int */
+    if (!end || *end || far || !is_date(tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday))
         return false;
     if (!parts.offset)
         return from_local(&tm, 0, parts.time, out);

@@ -286,7 +286,10 @@ static int set_time(wb_event *event, const struct field *field, const char *text
         refuse(field, WB_E_FIELD_VALUE, text, bytes, "has no offset from UTC", err);
         return problem_hint(err, "give the zone: 2026-03-02T09:30:00+08:00");
     }
-    if (time.us < 0 || time.us >= FIELD_TIME_END_US) {
+    /* A day may yet be taken at another offset (the JSON form's utc_offset_minutes). Whether it is
+     * in range then, event_validate says. */
+    int64_t slack_us = (FIELD_DEFAULT_OFFSET + FIELD_OFFSET_MINUTES) * INT64_C(60000000);
+    if (time.us < (time.date_only ? -slack_us : 0) || time.us >= FIELD_TIME_END_US) {
         refuse(field, WB_E_TIME_RANGE, text, bytes, "lies outside 1970 to 2200", err);
         return problem_hint(err, "check the year");
     }

@@ -90,7 +90,7 @@ static size_t convert(struct decode *decode, char *data, size_t bytes, struct bu
 /* Keeps back what may become a byte order mark, and leaves one out. */
 static void drop_mark(struct decode *decode, bool last, struct buffer *out, size_t from) {
     size_t bytes = out->length - from;
-    char *text = (char *)out->data + from;
+    char *text = bytes ? (char *)out->data + from : NULL;
     bool begins = bytes == 0 || memcmp(text, mark, bytes < MARK_BYTES ? bytes : MARK_BYTES) == 0;
     if (begins && bytes < MARK_BYTES && !last) {
         if (bytes > 0)

@@ -21,6 +21,8 @@ int command_tail(int argc, char **argv);
 int command_track(int argc, char **argv);
 int command_spool(int argc, char **argv);
 int command_link(int argc, char **argv);
+int command_keygen(int argc, char **argv);
+int command_admin(int argc, char **argv);
 
 /* The environment variable's value, the fallback where it is not set or empty. */
 const char *command_setting(const char *variable, const char *fallback);

@@ -16,6 +16,8 @@ static const struct command {
     {"track", "show where an application stands, and follow it", command_track},
     {"spool", "show what waits in a publisher's spool and what was refused", command_spool},
     {"link", "print a case's link and code, and draw the QR code", command_link},
+    {"keygen", "make a key pair for a broker, a source or a follower", command_keygen},
+    {"admin", "say who may publish and follow, and prove that the log is sound", command_admin},
 };
 
 static const size_t command_count = sizeof commands / sizeof *commands;

@@ -109,6 +109,14 @@ def test_the_three_sides_meet_on_the_wire_only():
     say(findings)
 
 
+def test_only_the_cli_administers():
+    """<waybill/admin.h> works on the database: a gateway or an adapter has no business there."""
+    say(f"{name(path)}:{number} includes <waybill/admin.h>"
+        for path in c_files() for number, line in enumerate(path.read_text().splitlines(), 1)
+        if re.match(r"\s*#\s*include\s*<waybill/admin\.h>", line)
+        and not str(name(path)).startswith(("subscribers/cli/", "broker/admin/", "tests/")))
+
+
 @pytest.mark.parametrize("function", sorted(BANNED))
 def test_banned(function):
     call = re.compile(rf"(?<![\w.>]){function}\s*\(")
@@ -137,7 +145,7 @@ def test_nothing_is_left_for_later():
 
 def test_foreign_headers_stay_home():
     """PostgreSQL, ZeroMQ and the HTTP parser stay in the files whose business they are."""
-    homes = {"libpq-fe.h": r"broker/(access|journal|cases|fanout)/|tests/",
+    homes = {"libpq-fe.h": r"broker/(access|admin|journal|cases|fanout)/|tests/",
              "zmq.h": r"common/(curve|dealer|zsock)|(adapters|subscribers)/lib/|"
                       r"broker/(session|fanout|access)/|tests/",
              "http_parser.h": r"common/http"}

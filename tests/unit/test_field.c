@@ -170,6 +170,7 @@ static void test_times(void **state) {
     assert_non_null(strstr(f->err.hint, "+08:00"));
     assert_refused(f, "occurred_at", "yesterday", WB_E_FIELD_VALUE);
     assert_refused(f, "occurred_at", "1969-12-31T00:00:00Z", WB_E_TIME_RANGE);
+    assert_refused(f, "occurred_at", "1969-12-30", WB_E_TIME_RANGE);
     assert_refused(f, "occurred_at", "2200-01-01T00:00:00Z", WB_E_TIME_RANGE);
     assert_int_equal(put(f, "occurred_at", "2199-12-31T23:59:59.999999Z"), 0);
 }

@@ -120,6 +120,12 @@ static void test_dates_without_time(void **state) {
     assert_true(f->event->occurred_at_us == 1772427600000000);
     assert_int_equal(f->event->utc_offset_minutes, -300);
     assert_json(event_to_json(f->event), utc);
+    /* At the offset that a day alone is taken at, this one began in 1969. */
+    static const char first[] =
+        "{\"kind\":\"progress\",\"occurred_at\":\"1970-01-01\",\"utc_offset_minutes\":-480}";
+    assert_int_equal(read_text(f, first), 0);
+    assert_true(f->event->occurred_at_us == 28800000000);
+    assert_json(event_to_json(f->event), first);
     assert_int_equal(read_text(f, "{\"utc_offset_minutes\":480,"
                                   "\"occurred_at\":\"2026-03-02T09:30:00+08:00\"}"),
                      0);

@@ -224,6 +224,7 @@ static void reads_a_format(void **state) {
     assert_format("2026-061", "%Y-%j", "2026-03-02");
     assert_format("2026-03-02T08:00:00 -0330", "%FT%T %z", "2026-03-02T08:00:00.000-03:30");
     assert_format("1772409600", "%s", "2026-03-02T08:00:00.000+08:00");
+    assert_format("67768036191673199", "%s", NULL); /* the last second that localtime(3) knows */
     assert_format("100% 2026-03-02", "100%% %F", "2026-03-02");
     assert_format("2026-02-30", "%Y-%m-%d", NULL);
     assert_format("2026-03-02 and more", "%Y-%m-%d", NULL);

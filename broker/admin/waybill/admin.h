@@ -1,6 +1,9 @@
 /* Administers a Waybill database: who may publish and follow, and whether the log is sound. Works
  * on the database directly, with or without a broker running; a running one notices within a
- * second. Everything here waits for the database. */
+ * second. Everything here waits for the database.
+ *
+ * Functions return 0, or -1 and err; nothing was changed then. Every change and its entry in the
+ * audit are one transaction. What a callback is given lasts until it returns. */
 #ifndef WAYBILL_ADMIN_H
 #define WAYBILL_ADMIN_H
 
@@ -11,8 +14,10 @@
 
 typedef struct wb_admin wb_admin;
 
-/* Connects, and applies the schema where it is older than the program. NULL and err. */
-wb_admin *wb_admin_open(const char *database, struct wb_error *err);
+/* Connects to the database, a libpq connection string. For changes it applies the schema where it
+ * is older than the program, unless a broker that is writing made it; else it writes nothing, so
+ * that a standby will do, and an older schema is an error. NULL and err. */
+wb_admin *wb_admin_open(const char *database, bool changes, struct wb_error *err);
 void wb_admin_close(wb_admin *admin); /* NULL is allowed */
 
 struct wb_admin_list {
@@ -22,34 +27,49 @@ struct wb_admin_list {
 
 struct wb_admin_source {
     const char *name;
-    bool enabled, registered;
-    const char *keys[2];                                  /* Z85, or NULL */
+    bool enabled, registered;                             /* as listed; not read by add and set */
+    const char *keys[2];                                  /* Z85, or NULL; the older one first */
     struct wb_admin_list agencies, regions, items, cases; /* prefixes; empty: any */
-    int32_t rate_events, event_bytes;
-    int64_t since_us;
+    int32_t rate_events;                                  /* a second; 0: no limit */
+    int32_t event_bytes;                                  /* 0: the contract's */
+    int64_t since_us;                                     /* as listed */
 };
 
-/* Adds a source, or registers one that so far only spoke on loopback; fails if it is registered. */
+/* Adds a source, enabled, or registers one that so far only spoke on loopback; fails if it is
+ * registered, or if a key belongs to somebody. Without a key it can publish on loopback only. */
 int wb_admin_source_add(wb_admin *admin, const struct wb_admin_source *source,
                         struct wb_error *err);
-/* Replaces grants and limits, keeps keys. */
-int wb_admin_source_set(wb_admin *admin, const struct wb_admin_source *source,
+
+/* What of a source wb_admin_source_set replaces. */
+enum {
+    WB_ADMIN_AGENCIES = 1,
+    WB_ADMIN_REGIONS = 2,
+    WB_ADMIN_ITEMS = 4,
+    WB_ADMIN_CASES = 8,
+    WB_ADMIN_GRANTS = 15,
+    WB_ADMIN_RATE = 16,
+    WB_ADMIN_EVENT_BYTES = 32
+};
+/* Replaces the grants and limits that `what` names, of a registered source. */
+int wb_admin_source_set(wb_admin *admin, const struct wb_admin_source *source, unsigned what,
                         struct wb_error *err);
+/* A disabled one is cut off within a second. */
 int wb_admin_source_enable(wb_admin *admin, const char *name, bool enabled, struct wb_error *err);
-/* Adds a second key beside the first; with both there, drop first: the older one goes. */
+/* Adds a second key beside the first; fails with both there. */
 int wb_admin_source_rotate(wb_admin *admin, const char *name, const char *new_key,
                            struct wb_error *err);
 /* Takes the older of two keys away: the rotation is done. */
 int wb_admin_source_retire(wb_admin *admin, const char *name, struct wb_error *err);
-/* Calls fn for each, ordered by name. What it points to lasts until fn returns. */
+/* Calls fn for each, ordered by name. */
 int wb_admin_sources(wb_admin *admin, void (*fn)(void *arg, const struct wb_admin_source *source),
                      void *arg, struct wb_error *err);
 
 struct wb_admin_follower {
     const char *name;
-    bool enabled, streams, live;
-    const char *keys[2];
-    int64_t since_us;
+    bool enabled;        /* as listed */
+    bool streams, live;  /* what it may use; one of them at least */
+    const char *keys[2]; /* one at least */
+    int64_t since_us;    /* as listed */
 };
 int wb_admin_follower_add(wb_admin *admin, const struct wb_admin_follower *follower,
                           struct wb_error *err);
@@ -66,20 +86,45 @@ struct wb_admin_entry {
     const char *actor, *action, *subject, *detail;
     int64_t count;
 };
-/* The newest entries, at most limit, the oldest of them first. */
-int wb_admin_audit(wb_admin *admin, size_t limit,
+/* The newest entries, at most limit, the oldest of them first; of one subject unless it is NULL. */
+int wb_admin_audit(wb_admin *admin, const char *subject, size_t limit,
                    void (*fn)(void *arg, const struct wb_admin_entry *entry), void *arg,
                    struct wb_error *err);
 
-/* Walks the log in one snapshot. Each finding is told once, in words with offsets; the first
- * findings_max of them. progress may be NULL. Returns 0 if the log is sound, -1 and err otherwise.
- */
-struct wb_admin_verified {
-    uint64_t first_offset, last_offset, events, kept, cases, leaves, findings;
+struct wb_admin_leaf {
+    const char *name;       /* of the table in the schema waybill */
+    int64_t from_us, to_us; /* of recorded_at, [from, to); 0: event_kept, which has no begin */
+    uint64_t first_offset;  /* 0: event_kept, before all others */
+    uint64_t events;        /* of the newest up to the head; event_kept: 0, it is not counted */
+    int64_t bytes;          /* with its indexes */
+    int64_t sealed_us;      /* 0: it is written to, or not yet frozen */
 };
-int wb_admin_verify(wb_admin *admin, size_t findings_max,
-                    void (*finding)(void *arg, const char *words),
-                    void (*progress)(void *arg, uint64_t offset, uint64_t last_offset), void *arg,
+/* The leaves of the log, the oldest first. */
+int wb_admin_leaves(wb_admin *admin, void (*fn)(void *arg, const struct wb_admin_leaf *leaf),
+                    void *arg, struct wb_error *err);
+
+struct wb_admin_verified {
+    uint64_t first_offset, last_offset; /* of the retained log */
+    uint64_t events, kept, cases, leaves;
+    uint64_t long_cases; /* with more events than a case is checked with: passed over */
+    uint64_t findings;   /* all of them, told or not */
+};
+
+struct wb_admin_verify {
+    size_t findings_max; /* so many of each check are told; the others counted */
+    uint64_t cases_max;  /* check so many cases, taken at random; 0: all */
+    /* A pass over the log begins. Any of these may be NULL. */
+    void (*begin)(void *arg, const char *pass);
+    void (*progress)(void *arg, uint64_t done, uint64_t of); /* rows of the pass, now and then */
+    void (*finding)(void *arg, const char *check, const char *words);
+    /* A check is decided: what it proves, and how many findings are against it. */
+    void (*end)(void *arg, const char *check, const char *proves, uint64_t findings);
+    void *arg;
+};
+
+/* Walks the log in one snapshot, with a bounded memory. Returns 0 if it could be walked, also with
+ * findings: verified->findings says whether the log is sound. -1 and err if it could not. */
+int wb_admin_verify(wb_admin *admin, const struct wb_admin_verify *how,
                     struct wb_admin_verified *verified, struct wb_error *err);
 
 #endif

@@ -1,0 +1,114 @@
+/* All SQL that administration sends, but for the schema's and what verification reads the log
+ * with (verify_statements.h). */
+#ifndef BROKER_ADMIN_STATEMENTS_H
+#define BROKER_ADMIN_STATEMENTS_H
+
+#define SQL_MICROSECONDS(column) "(extract(epoch FROM " column ") * 1000000)::bigint"
+
+/* Bounds and times as text have to look the same whatever the role's settings are. */
+#define SQL_SETTINGS                                                                               \
+    "SET timezone = 'UTC'; SET datestyle = 'ISO, MDY'; SET client_encoding = 'UTF8';"              \
+    "SET lock_timeout = '10s'; SET client_min_messages = error; SET search_path = pg_catalog"
+
+#define SQL_SCHEMA_EXISTS  "SELECT to_regclass('waybill.schema_version') IS NOT NULL"
+#define SQL_SCHEMA_VERSION "SELECT coalesce(max(version), 0) FROM waybill.schema_version"
+/* The writer's own lock: who holds it may change the schema. */
+#define SQL_WRITER_LOCK   "SELECT pg_try_advisory_lock(hashtextextended('waybill writer', 0))"
+#define SQL_WRITER_UNLOCK "SELECT pg_advisory_unlock(hashtextextended('waybill writer', 0))"
+#define SQL_SCHEMA_BASE                                                                            \
+    "CREATE SCHEMA IF NOT EXISTS waybill;"                                                         \
+    "CREATE TABLE IF NOT EXISTS waybill.schema_version (version integer PRIMARY KEY,"              \
+    " name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
+#define SQL_SCHEMA_APPLIED "INSERT INTO waybill.schema_version (version, name) VALUES (%d, '%s')"
+
+/* One change at a time: what it looks at stays as it is until it commits. */
+#define SQL_BEGIN_CHANGE "BEGIN; LOCK TABLE waybill.key IN SHARE ROW EXCLUSIVE MODE"
+#define SQL_COMMIT       "COMMIT"
+#define SQL_ROLLBACK     "ROLLBACK"
+#define SQL_AUDIT        "INSERT INTO waybill.audit (action, subject, detail) VALUES ($1, $2, $3)"
+
+/* Keys. A holder is a source's id or a follower's name, the other one being null. */
+#define SQL_KEY_OWNER                                                                              \
+    "SELECT CASE WHEN k.source IS NULL THEN 'follower' ELSE 'source' END,"                         \
+    " coalesce(s.name, k.follower) FROM waybill.key k LEFT JOIN waybill.source s"                  \
+    " ON s.id = k.source WHERE k.public_key = $1::bytea"
+#define SQL_KEYS                                                                                   \
+    "SELECT public_key, slot FROM waybill.key"                                                     \
+    " WHERE source = $1::integer OR follower = $2::text ORDER BY added_at, slot"
+#define SQL_KEY_ADD                                                                                \
+    "INSERT INTO waybill.key (public_key, source, follower, slot)"                                 \
+    " VALUES ($1::bytea, $2::integer, $3::text, $4::smallint)"
+#define SQL_KEY_DROP "DELETE FROM waybill.key WHERE public_key = $1::bytea"
+/* As JSON, the older first. */
+#define SQL_KEYS_OF(holder)                                                                        \
+    "(SELECT coalesce(json_agg(encode(public_key, 'hex') ORDER BY added_at, slot), '[]')"          \
+    " FROM waybill.key WHERE " holder ")"
+
+#define SQL_SOURCE_ADD                                                                             \
+    "INSERT INTO waybill.source AS s (name, registered, agencies, regions, items, cases,"          \
+    " rate_events, event_bytes) VALUES ($1, true, $2::text[], $3::text[], $4::text[],"             \
+    " $5::text[], $6::integer, $7::integer) ON CONFLICT (name) DO UPDATE SET"                      \
+    " registered = true, enabled = true, agencies = excluded.agencies,"                            \
+    " regions = excluded.regions, items = excluded.items, cases = excluded.cases,"                 \
+    " rate_events = excluded.rate_events, event_bytes = excluded.event_bytes"                      \
+    " WHERE NOT s.registered RETURNING id"
+/* The limits are what the source has already unless $n is given. */
+#define SQL_SOURCE_SET                                                                             \
+    "UPDATE waybill.source SET agencies = coalesce($2::text[], agencies),"                         \
+    " regions = coalesce($3::text[], regions), items = coalesce($4::text[], items),"               \
+    " cases = coalesce($5::text[], cases), rate_events = coalesce($6::integer, rate_events),"      \
+    " event_bytes = coalesce($7::integer, event_bytes) WHERE name = $1"
+#define SQL_SOURCE_FIND   "SELECT id, registered, enabled FROM waybill.source WHERE name = $1"
+#define SQL_SOURCE_ENABLE "UPDATE waybill.source SET enabled = $2::boolean WHERE name = $1"
+/* What a source may do, in words; the audit's. */
+#define SQL_LIST_WORDS(column, word)                                                               \
+    "CASE WHEN cardinality(" column ") > 0 THEN '" word " ' || array_to_string(" column            \
+    ", ' or ') END"
+#define SQL_SOURCE_WORDS                                                                                              \
+    "SELECT concat_ws('; ', coalesce(nullif(concat_ws('; '," SQL_LIST_WORDS("agencies", "agency") "," SQL_LIST_WORDS( \
+        "regions",                                                                                                    \
+        "region") "," SQL_LIST_WORDS("items",                                                                         \
+                                     "item") "," SQL_LIST_WORDS("cases",                                              \
+                                                                "case") "), ''), 'everything'),"                      \
+                                                                        " CASE WHEN rate_events "                     \
+                                                                        "> 0 THEN rate_events || "                    \
+                                                                        "' events/s' END,"                            \
+                                                                        " CASE WHEN event_bytes "                     \
+                                                                        "> 0 THEN event_bytes || "                    \
+                                                                        "' bytes an event' END)"                      \
+                                                                        " FROM waybill.source "                       \
+                                                                        "WHERE name = $1"
+#define SQL_SOURCES                                                                                \
+    "SELECT name, enabled, registered, to_json(agencies), to_json(regions), to_json(items),"       \
+    " to_json(cases), rate_events, event_bytes, " SQL_MICROSECONDS("since") "," SQL_KEYS_OF(       \
+        "source = s.id") " FROM waybill.source s ORDER BY name COLLATE \"C\""
+
+#define SQL_FOLLOWER_ADD                                                                           \
+    "INSERT INTO waybill.follower (name, streams, live) VALUES ($1, $2::boolean, $3::boolean)"     \
+    " ON CONFLICT DO NOTHING RETURNING name"
+#define SQL_FOLLOWER_FIND   "SELECT name, true, enabled FROM waybill.follower WHERE name = $1"
+#define SQL_FOLLOWER_ENABLE "UPDATE waybill.follower SET enabled = $2::boolean WHERE name = $1"
+#define SQL_FOLLOWERS                                                                              \
+    "SELECT name, enabled, streams, live, " SQL_MICROSECONDS("since") "," SQL_KEYS_OF(             \
+        "follower = f.name") " FROM waybill.follower f ORDER BY name COLLATE \"C\""
+
+#define SQL_AUDIT_READ                                                                             \
+    "SELECT * FROM (SELECT " SQL_MICROSECONDS("at") ", actor, action, subject, detail, count"      \
+                                                    " FROM waybill.audit WHERE $1::text IS NULL "  \
+                                                    "OR subject = $1 ORDER BY at DESC, ctid DESC"  \
+                                                    " LIMIT $2::bigint) newest ORDER BY 1"
+
+/* A leaf ends where the next one begins, the newest at the head. */
+#define SQL_LEAVES                                                                                 \
+    "SELECT 'event_kept', 0, 0, 0, 0, pg_total_relation_size(to_regclass('waybill.event_kept')),"  \
+    " 0, -1 AS number WHERE to_regclass('waybill.event_kept') IS NOT NULL UNION ALL "              \
+    "SELECT 'event_' || number, " SQL_MICROSECONDS("from_at") ", " SQL_MICROSECONDS(               \
+        "to_at") ","                                                                               \
+                 " first_offset, greatest(0, lead(first_offset, 1, (SELECT last_offset + 1 FROM "  \
+                 "waybill.head))"                                                                  \
+                 " OVER (ORDER BY number) - first_offset),"                                        \
+                 " coalesce(pg_total_relation_size(to_regclass('waybill.event_' || number)), 0),"  \
+                 " coalesce(" SQL_MICROSECONDS("sealed_at") ", 0), number FROM waybill.partition"  \
+                                                            " ORDER BY number"
+
+#endif
