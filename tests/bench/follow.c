@@ -130,6 +130,7 @@ static int measure(struct follow *follow, struct wb_error *err) {
 
 static int run(struct follow *follow, struct wb_error *err) {
     follow->pace = (struct pace){.ingest = follow->ingest,
+                                 .source = "bench",
                                  .cases = follow->cases,
                                  .events = follow->rate * follow->seconds,
                                  .rate = follow->rate};

@@ -12,24 +12,41 @@
 #define CONNECT_US INT64_C(10000000)
 
 struct load {
-    const char *ingest, *source;
-    uint64_t events;
+    const char *ingest, *source, *server_key, *key_file;
+    uint64_t events, first, repeat_percent;
     bool scattered_ids, up;
-    uint64_t acknowledged, repeats, refused;
+    struct office office;
+    uint64_t dice;   /* the state of what chooses the repeats */
+    uint64_t fresh;  /* sent that are no repeats */
+    uint64_t stored; /* acknowledged of them */
+    uint64_t repeated, acknowledged, repeats, refused;
     uint64_t weighed, bytes; /* some of the events, and what they take: they are much alike */
 };
+
+enum { SERVER_KEY = 256, KEY_FILE };
 
 static const struct argp_option options[] = {
     {"ingest", 'i', "ENDPOINT", 0, "the broker's ingest endpoint", 0},
     {"source", 's', "NAME", 0, "in whose name the events come (bench)", 0},
     {"events", 'n', "N", 0, "how many (1000000)", 0},
-    {"scattered-ids", 'x', NULL, 0, "ids without an order, like digests", 0},
+    {"first", 'f', "N", 0, "the number of the first; those before it are stored (0)", 0},
+    {"repeat-percent", 'r', "N", 0, "how many in a hundred repeat one of the stored (0)", 0},
+    {"scattered-ids", 'x', NULL, 0, "ids without an order, like random UUIDs", 0},
+    {"server-key", SERVER_KEY, "KEY", 0, "the broker's public key", 0},
+    {"key-file", KEY_FILE, "FILE", 0, "the source's own pair of keys", 0},
     {0},
 };
 
+static uint64_t number(struct argp_state *state, const char *text) {
+    char *end = NULL;
+    uint64_t value = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end)
+        argp_error(state, "'%s': a number is needed", text);
+    return value;
+}
+
 static error_t take_option(int key, char *text, struct argp_state *state) {
     struct load *load = state->input;
-    char *end = NULL;
     switch (key) {
     case 'i':
         load->ingest = text;
@@ -38,12 +55,22 @@ static error_t take_option(int key, char *text, struct argp_state *state) {
         load->source = text;
         return 0;
     case 'n':
-        load->events = strtoull(text, &end, 10);
-        if (*text < '1' || *text > '9' || *end)
-            argp_error(state, "--events '%s': a number from 1 is needed", text);
+        load->events = number(state, text);
+        return 0;
+    case 'f':
+        load->first = number(state, text);
+        return 0;
+    case 'r':
+        load->repeat_percent = number(state, text);
         return 0;
     case 'x':
         load->scattered_ids = true;
+        return 0;
+    case SERVER_KEY:
+        load->server_key = text;
+        return 0;
+    case KEY_FILE:
+        load->key_file = text;
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -56,6 +83,7 @@ static void on_receipt(void *arg, const struct wb_receipt *receipt) {
         fprintf(stderr, "bench-load: refused: %s: %s\n", receipt->refusal->message,
                 receipt->refusal->detail);
     load->repeats += receipt->repeat;
+    load->stored += !receipt->repeat && !receipt->refusal;
     load->acknowledged += !receipt->refusal;
 }
 
@@ -66,11 +94,27 @@ static void on_session(void *arg, bool up, const char *words) {
         fprintf(stderr, "bench-load: %s\n", words);
 }
 
+/* xorshift64: which event is a repeat, and of which. The same every time. */
+static uint64_t throw_dice(struct load *load) {
+    load->dice ^= load->dice << 13;
+    load->dice ^= load->dice >> 7;
+    load->dice ^= load->dice << 17;
+    return load->dice;
+}
+
+static const wb_event *next_event(struct load *load) {
+    uint64_t stored = load->first + load->stored;
+    if (load->repeat_percent && stored && throw_dice(load) % 100 < load->repeat_percent) {
+        load->repeated++;
+        return office_event(&load->office, throw_dice(load) % stored);
+    }
+    return office_event(&load->office, load->first + load->fresh++);
+}
+
 static int publish(struct load *load, wb_publisher *publisher, struct wb_error *err) {
-    struct office office;
-    office_init(&office, load->scattered_ids);
+    office_init(&load->office, load->scattered_ids);
     for (uint64_t i = 0; i < load->events; i++) {
-        const wb_event *event = office_event(&office, i);
+        const wb_event *event = next_event(load);
         if (i % 1000 == 0) {
             load->weighed++;
             load->bytes += protobuf_c_message_get_packed_size(&event->base);
@@ -82,9 +126,10 @@ static int publish(struct load *load, wb_publisher *publisher, struct wb_error *
 }
 
 static void print(const struct load *load, int64_t took_us) {
-    printf("{\"events\": %" PRIu64 ", \"acknowledged\": %" PRIu64 ", \"repeats\": %" PRIu64
-           ", \"refused\": %" PRIu64 ", \"event_bytes\": %" PRIu64 ", \"seconds\": %.6f}\n",
-           load->events, load->acknowledged, load->repeats, load->refused,
+    printf("{\"events\": %" PRIu64 ", \"acknowledged\": %" PRIu64 ", \"repeated\": %" PRIu64
+           ", \"repeats\": %" PRIu64 ", \"refused\": %" PRIu64 ", \"event_bytes\": %" PRIu64
+           ", \"seconds\": %.6f}\n",
+           load->events, load->acknowledged, load->repeated, load->repeats, load->refused,
            load->bytes / (load->weighed ? load->weighed : 1), (double)took_us / 1e6);
 }
 
@@ -94,10 +139,17 @@ int main(int argc, char **argv) {
         .parser = take_option,
         .doc = "Publishes made-up events with a full window and prints how long it took, from the "
                "first event to the last acknowledgement, as one JSON object."};
-    struct load load = {.ingest = "tcp://127.0.0.1:7411", .source = "bench", .events = 1000000};
+    struct load load = {.ingest = "tcp://127.0.0.1:7411",
+                        .source = "bench",
+                        .events = 1000000,
+                        .dice = UINT64_C(0x2545F4914F6CDD1D)};
     argp_parse(&argp, argc, argv, 0, NULL, &load);
-    struct wb_publisher_options how = {
-        .client = "bench-load", .receipt = on_receipt, .session = on_session, .arg = &load};
+    struct wb_publisher_options how = {.client = "bench-load",
+                                       .server_key = load.server_key,
+                                       .key_file = load.key_file,
+                                       .receipt = on_receipt,
+                                       .session = on_session,
+                                       .arg = &load};
     struct wb_error err = {0};
     wb_publisher *publisher = wb_publisher_open(load.ingest, load.source, &how, &err);
     int failed = publisher ? 0 : -1;

@@ -60,19 +60,35 @@ static uint64_t scatter(uint64_t x) {
     return x ^ (x >> 31);
 }
 
+/* Written as a random UUID (version 4) is. */
+static void name_scattered(struct office *o, uint64_t number) {
+    uint64_t high = scatter(number), low = scatter(high);
+    snprintf(o->event_id, sizeof o->event_id,
+             "%08" PRIx64 "-%04" PRIx64 "-4%03" PRIx64 "-%04" PRIx64 "-%012" PRIx64, high >> 32,
+             high >> 16 & 0xFFFF, high & 0xFFF, 0x8000 | (low >> 48 & 0x3FFF),
+             low & UINT64_C(0xFFFFFFFFFFFF));
+}
+
 static void name_event(struct office *o, const char *prefix, uint64_t number) {
     if (o->scattered_ids)
-        snprintf(o->event_id, sizeof o->event_id, "%s-%016" PRIx64, prefix, scatter(number));
+        name_scattered(o, number);
     else
         snprintf(o->event_id, sizeof o->event_id, "%s-%016" PRIu64, prefix, number);
     o->event.occurred_at_us = BEGIN_US + (int64_t)number * 1000000;
 }
 
+uint64_t office_case_of(uint64_t number) {
+    return number / (OPEN_CASES * CASE_EVENTS) * OPEN_CASES + number % OPEN_CASES;
+}
+
+void office_name_case(char *text, size_t size, uint64_t case_number) {
+    snprintf(text, size, "320411-2026-%09" PRIu64, case_number);
+}
+
 const wb_event *office_event(struct office *o, uint64_t number) {
-    uint64_t case_number = number / (OPEN_CASES * CASE_EVENTS) * OPEN_CASES + number % OPEN_CASES;
     uint64_t at = number / OPEN_CASES % CASE_EVENTS;
     name_event(o, "shenpi", number);
-    snprintf(o->case_no, sizeof o->case_no, "320411-2026-%09" PRIu64, case_number);
+    office_name_case(o->case_no, sizeof o->case_no, office_case_of(number));
     snprintf(o->step, sizeof o->step, "%s", course[at].step);
     o->event.stage = course[at].stage;
     return &o->event;

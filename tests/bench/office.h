@@ -6,11 +6,12 @@
 #define TESTS_BENCH_OFFICE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <waybill/event.h>
 
 struct office {
-    bool scattered_ids; /* ids without an order, like those made of a record's digest */
+    bool scattered_ids; /* ids without an order, like random UUIDs; else a running number */
     wb_event event;     /* the last one that was made, and what it points to */
     wb_handler handler;
     wb_notice notice, *notices[1];
@@ -23,6 +24,10 @@ void office_init(struct office *office, bool scattered_ids);
 
 /* The event of that number; it lasts until the next call. */
 const wb_event *office_event(struct office *office, uint64_t number);
+
+/* The number of the case that event belongs to, and the text that a case is known by. */
+uint64_t office_case_of(uint64_t number);
+void office_name_case(char *text, size_t size, uint64_t case_number);
 
 /* The first event of the case of that number, which is no case of office_event's. */
 const wb_event *office_opening(struct office *office, uint64_t case_number);

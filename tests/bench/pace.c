@@ -4,11 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
 
 #include "common/timestamp.h"
 #include "proto/problem.h"
 
 #define FLUSH_MS 20000
+#define NAP_US   30
 
 /* The tag is where the code of an opened case belongs; afterwards, when the event was sent. */
 static void on_receipt(void *arg, const struct wb_receipt *receipt) {
@@ -40,21 +43,29 @@ static int open_cases(struct pace *pace, struct wb_error *err) {
 
 int pace_open(struct pace *pace, struct wb_error *err) {
     struct wb_publisher_options options = {
-        .client = "bench-follow", .want_codes = true, .receipt = on_receipt, .arg = pace};
+        .client = "bench-pace", .want_codes = true, .receipt = on_receipt, .arg = pace};
     office_init(&pace->office, false);
     pace->codes = calloc(pace->cases, sizeof *pace->codes);
     pace->sent_us = calloc(pace->events, sizeof *pace->sent_us);
     if (!pace->codes || !pace->sent_us || !spread_init(&pace->acknowledge, pace->events))
         return problem(err, WB_E_SYSTEM, "out of memory");
-    pace->publisher = wb_publisher_open(pace->ingest, "bench", &options, err);
+    pace->publisher = wb_publisher_open(pace->ingest, pace->source, &options, err);
     return pace->publisher ? open_cases(pace, err) : -1;
 }
 
-/* Handles receipts until the event is due. */
+/* Handles receipts until the event is due. The publisher's timeout is in milliseconds, so what is
+ * left of the last one passes in naps: an event is sent at its time, not at the next millisecond.
+ */
 static int wait_until(struct pace *pace, int64_t due_us) {
-    for (int64_t now_us; (now_us = monotonic_us()) < due_us;)
-        if (wb_publisher_poll(pace->publisher, (int)((due_us - now_us + 999) / 1000), &pace->err))
+    for (int64_t now_us; (now_us = monotonic_us()) < due_us;) {
+        int64_t left_us = due_us - now_us;
+        if (wb_publisher_poll(pace->publisher, (int)(left_us / 1000), &pace->err))
             return -1;
+        if (left_us < 1000) {
+            int64_t nap_us = left_us < NAP_US ? left_us : NAP_US;
+            nanosleep(&(struct timespec){.tv_nsec = nap_us * 1000}, NULL);
+        }
+    }
     return 0;
 }
 
@@ -71,6 +82,7 @@ static int send_one(struct pace *pace, uint64_t number, int64_t due_us) {
 
 static void *run(void *arg) {
     struct pace *pace = arg;
+    prctl(PR_SET_TIMERSLACK, 1000); /* ns: naps that end when they should */
     int64_t began_us = monotonic_us();
     for (uint64_t i = 0; i < pace->events && !pace->failed; i++) {
         int64_t due_us = began_us + (int64_t)(i * 1000000 / pace->rate);

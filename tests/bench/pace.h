@@ -20,7 +20,7 @@
 
 struct pace {
     /* Set by the caller, before pace_open. */
-    const char *ingest;
+    const char *ingest, *source;
     size_t cases;
     uint64_t events, rate; /* rate: events a second */
 

@@ -1,0 +1,245 @@
+"""Admission and journal: what publishing costs, beside what others take for it."""
+
+import shutil
+
+from bench.context import (Measure, RATE_UNIT, Skip, load, median, peak, program_of_ours, rounds,
+                           run_json, say)
+from bench.peers import INSERT_CONNECTIONS, Copies, insert_rate, jetstream_absence, with_jetstream
+from bench.reading import play_reading
+from support import wait
+from support.process import Program, clean_environment
+
+PUBLISH_SECONDS = 240  # of rounds, with all that is measured beside
+LATENCY_RATE, LATENCY_SECONDS = 2000, 20
+SOURCES, FLOODING, LIGHT_RATE = 100, 10, 20
+UNDER_WAY = 100_000  # events that a flood has written when it counts as one
+FEW_STORED, QUERIES = 100_000, 2000
+STORED_BYTES = 1000  # on disk, of an event with its indexes and its part of the server's log
+REPEATS = ("--repeat-percent", 1)
+
+JOURNAL_MEASURES = [
+    Measure("publish", RATE_UNIT, "larger", 0.5, 0.9,
+            "acknowledged after commit, one publisher, full window, against COPY of the same rows"),
+    Measure("publish.jetstream", RATE_UNIT, "larger", 0.6, 1.0,
+            "the same, against NATS JetStream (files, not flushed), asynchronous publish"),
+    Measure("publish.inserts", RATE_UNIT, "larger", 3, 6,
+            f"the same, against single-row inserts over {INSERT_CONNECTIONS} connections "
+            "(pgbench)"),
+    Measure("latency", "ms", "smaller", 2.0, 1.0,
+            f"publish to acknowledgement at {LATENCY_RATE}/s, 99th percentile, against JetStream's "
+            "publish to deliver"),
+    Measure("fairness", "ms", "smaller", None, None,
+            f"the same for a source with {LIGHT_RATE}/s while {FLOODING} others flood, against "
+            "the same alone"),
+    Measure("memory.throng", "MiB", "smaller", 64, 32,
+            f"peak of waybilld's resident memory, {SOURCES} sources at full load"),
+    Measure("stored.rate", RATE_UNIT, "larger", 0.9, 1.0,
+            "publish onto 20 million events, one repeat in a hundred, against onto an empty log"),
+    Measure("stored.rate_random_ids", RATE_UNIT, "larger", 0.9, 1.0,
+            "the same with ids without an order"),
+    Measure("stored.timeline", "ms", "smaller", 1.3, 1.1,
+            f"timeline of one case out of 20 million events, median, against out of {FEW_STORED}"),
+]
+
+
+class Log:
+    """A new log and its broker, until the end of the scene or of this."""
+
+    def __init__(self, context, arguments=()):
+        self.context = context
+        self.database = context.postgres.create()
+        self.broker = context.broker(self.database, arguments)
+
+    def load(self, events, *arguments):
+        return load(self.context, self.database, self.broker, events, *arguments)
+
+    def remove(self):
+        self.context.stop(self.broker)
+        self.context.postgres.drop(self.database)
+
+
+def play_publish(context):
+    """Publishing to an empty log, beside the others; then reading the last one of these logs."""
+    if context.wants("publish.jetstream") and jetstream_absence():
+        context.skip("publish.jetstream", jetstream_absence())
+    logs, events = [], context.events
+
+    def once():
+        while logs:
+            logs.pop().remove()
+        log = Log(context)
+        logs.append(log)
+        say(f"publish: {events} events")
+        done = log.load(events)
+        rates = {"own": done["rate"], "done": done}
+        if context.wants("publish"):
+            copies = Copies(context, log.database)
+            rates["publish"] = copies.rate()
+            copies.remove()
+        if context.wants("publish.jetstream"):
+            peer = with_jetstream(context, events, done["event_bytes"])
+            rates["publish.jetstream"] = events / peer["seconds"]
+        if context.wants("publish.inserts"):
+            rates["publish.inserts"] = insert_rate(context, log.database)
+        return rates
+
+    against = {"publish": "COPY, one backend, one transaction",
+               "publish.jetstream": "as many messages of that size, window 8192, no subscriber",
+               "publish.inserts": f"{INSERT_CONNECTIONS} connections, prepared, a row a "
+                                  "transaction"}
+    if context.wants(*against):
+        found, times = rounds(once, PUBLISH_SECONDS)
+        done = found[-1]["done"]
+        for name, words in against.items():
+            if context.wants(name):
+                context.found(name, median([each["own"] for each in found]),
+                              median([each[name] for each in found]),
+                              f"{events} events of {done['event_bytes']} bytes; against {words}; "
+                              f"processor time: {done['processors']}; {times}")
+    else:
+        once()
+    if context.wants("replay", "catch_up"):
+        play_reading(context, logs[0].database, logs[0].broker)
+
+
+def acknowledged(broker, rate, seconds, source="bench"):
+    return run_json(program_of_ours("bench-latency"), "--ingest", broker.ingest, "--rate", rate,
+                    "--seconds", seconds, "--source", source)["acknowledge_us"]
+
+
+def play_latency(context):
+    if jetstream_absence():
+        raise Skip(jetstream_absence())
+    seconds, events = LATENCY_SECONDS, LATENCY_SECONDS * LATENCY_RATE
+    at_rate = ("--rate", LATENCY_RATE)
+
+    def once():
+        log = Log(context)
+        context.postgres.execute("postgres", "CHECKPOINT")
+        own = acknowledged(log.broker, LATENCY_RATE, seconds)
+        log.remove()
+        peer = with_jetstream(context, events, 300, *at_rate)["delivery_us"]
+        return own, peer
+
+    say(f"latency: {seconds} s at {LATENCY_RATE}/s, and the peer's")
+    found, times = rounds(once, seconds * 9)
+    at_once = with_jetstream(context, events // 2, 300, *at_rate, "--at-once")["delivery_us"]
+    medians = [[median([each[who][p] for each in found]) / 1000 for p in ("p50", "p99", "max")]
+               for who in (0, 1)]
+    context.found("latency", medians[0][1], medians[1][1],
+                  f"{events} events, one a message; p50 {medians[0][0]:.2f} ms, slowest "
+                  f"{medians[0][2]:.1f} ms; against p50 {medians[1][0]:.2f} ms, slowest "
+                  f"{medians[1][2]:.1f} ms of a client with the library's defaults; one that does "
+                  f"not wait for more to write (SendAsap) has p50 {at_once['p50'] / 1000:.2f}, "
+                  f"p99 {at_once['p99'] / 1000:.2f} ms; {times}")
+
+
+def throng(context, broker, sources, events, *arguments):
+    """bench-throng, running; its log holds what it says."""
+    return context.start(Program(
+        [program_of_ours("bench-throng"), "--ingest", broker.ingest, "--sources", sources,
+         "--events", events, *arguments], context.log(), clean_environment()))
+
+
+def play_fairness(context):
+    seconds = LATENCY_SECONDS
+    say(f"fairness: {seconds} s alone, {seconds} s beside {FLOODING} that flood")
+    log = Log(context)
+    alone = acknowledged(log.broker, LIGHT_RATE, seconds, "light-alone")
+    flood = throng(context, log.broker, FLOODING, 100_000_000, "--seconds", seconds + 3)
+    wait.until(lambda: log.broker.metric("waybill_events_total") > UNDER_WAY, 30, "the flood")
+    beside = acknowledged(log.broker, LIGHT_RATE, seconds, "light")
+    assert flood.running(), f"the flood ended: {flood.text()[-300:]}"
+    assert flood.wait(60) == 0, f"bench-throng: {flood.text()[-300:]}"
+    context.forget(flood)
+    context.found("fairness", beside["p99"] / 1000, alone["p99"] / 1000,
+                  f"{beside['count']} events; p50 {beside['p50'] / 1000:.2f} ms, slowest "
+                  f"{beside['max'] / 1000:.1f} ms; alone p50 {alone['p50'] / 1000:.2f} ms; the "
+                  f"flood: {flood.text().strip()}")
+
+
+def play_memory(context):
+    say(f"memory.throng: {SOURCES} sources")
+    log = Log(context)
+    done = run_json(program_of_ours("bench-throng"), "--ingest", log.broker.ingest, "--sources",
+                    SOURCES, "--events", max(context.events // SOURCES, 1))
+    context.found("memory.throng", peak(log.broker),
+                  note=f"{done['acknowledged']} events at "
+                       f"{done['acknowledged'] / done['seconds']:,.0f}/s in the default "
+                       "configuration; reach and aim speak of the value")
+
+
+def need_disk(context, events):
+    free = shutil.disk_usage(context.postgres.base).free
+    if free < events * STORED_BYTES + 4 * 2**30:
+        raise Skip(f"{events} events need {events * STORED_BYTES / 2**30 + 4:.0f} GiB of disk, "
+                   f"{free / 2**30:.0f} are free; --events N takes fewer")
+
+
+def fill(log, events, *arguments):
+    """Through the broker, in four parts: the rate of each, for the note."""
+    rates, part = [], events // 4
+    for first in range(0, part * 4, part):
+        rates.append(log.load(part, "--first", first, *arguments)["rate"])
+        say(f"stored: {first + part} events, {rates[-1]:,.0f}/s")
+    return part * 4, ", ".join(f"{rate:,.0f}" for rate in rates)
+
+
+def measure_stored(context, name, log, stored, loaded, *arguments):
+    """Publishes onto the full log and onto empty ones, in turns."""
+    events = max(stored // 20, 10_000)
+    first = stored
+
+    def once():
+        nonlocal first
+        onto_full = log.load(events, "--first", first, *REPEATS, *arguments)
+        first += events - onto_full["repeated"]
+        empty = Log(context)
+        onto_empty = empty.load(events, *REPEATS, *arguments)
+        empty.remove()
+        return onto_full, onto_empty
+
+    found, times = rounds(once, PUBLISH_SECONDS)
+    full, empty = ([each[i]["rate"] for each in found] for i in (0, 1))
+    done = found[-1][0]
+    context.found(name, median(full), median(empty),
+                  f"{stored} events stored (loaded through the broker at {loaded} events/s by "
+                  f"quarters), {events} of {done['event_bytes']} bytes more each time, "
+                  f"{done['repeated']} of them repeats; processor time: {done['processors']}; "
+                  f"empty: {found[-1][1]['processors']}; {times}")
+
+
+def median_answer(log, events, seed):
+    return run_json(program_of_ours("bench-timeline"), "--streams", log.broker.streams,
+                    "--events", events // 10_000 * 10_000, "--queries", QUERIES,
+                    "--seed", seed)["p50"] / 1000
+
+
+def measure_timeline(context, log, stored):
+    few = Log(context)
+    few.load(min(FEW_STORED, stored))
+    found = [(median_answer(log, stored, seed), median_answer(few, FEW_STORED, seed))
+             for seed in (1, 2, 3)]
+    few.remove()
+    context.found("stored.timeline", *(median([each[i] for each in found]) for i in (0, 1)),
+                  note=f"{QUERIES} random cases of ten events each time, one after another, "
+                       f"without a code; {stored} events stored; median of 3 medians")
+
+
+def play_stored(context):
+    need_disk(context, context.stored)
+    log = Log(context)
+    stored, loaded = fill(log, context.stored)
+    if context.wants("stored.timeline"):
+        measure_timeline(context, log, stored)
+    if context.wants("stored.rate"):
+        measure_stored(context, "stored.rate", log, stored, loaded)
+    log.remove()
+
+
+def play_stored_random(context):
+    need_disk(context, context.stored)
+    log = Log(context)
+    stored, loaded = fill(log, context.stored, "--scattered-ids")
+    measure_stored(context, "stored.rate_random_ids", log, stored, loaded, "--scattered-ids")
+    log.remove()
