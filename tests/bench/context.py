@@ -49,13 +49,18 @@ def program_of_ours(name):
     return str(path)
 
 
-def run_json(*argv, timeout=240):
-    """What the program printed, as JSON; it has to end with status 0."""
+def run_words(*argv, timeout=240):
+    """What the program printed; it has to end with status 0."""
     done = subprocess.run(list(map(str, argv)), capture_output=True, text=True,
                           env=clean_environment(), stdin=subprocess.DEVNULL, timeout=timeout)
     if done.returncode != 0:
         raise RuntimeError(f"{argv[0]} ended with {done.returncode}: {done.stderr[-500:].strip()}")
-    return json.loads(done.stdout)
+    return done.stdout
+
+
+def run_json(*argv, timeout=240):
+    """What the program printed, as JSON."""
+    return json.loads(run_words(*argv, timeout=timeout))
 
 
 def season(postgres):

@@ -3,10 +3,10 @@
 import shutil
 
 from bench.context import (Measure, RATE_UNIT, Skip, load, median, peak, program_of_ours, rounds,
-                           run_json, say)
+                           run_json, run_words, say)
 from bench.peers import INSERT_CONNECTIONS, Copies, insert_rate, jetstream_absence, with_jetstream
 from bench.reading import play_reading
-from support import wait
+from support import paths, wait
 from support.process import Program, clean_environment
 
 PUBLISH_SECONDS = 240  # of rounds, with all that is measured beside
@@ -25,6 +25,8 @@ JOURNAL_MEASURES = [
     Measure("publish.inserts", RATE_UNIT, "larger", 3, 6,
             f"the same, against single-row inserts over {INSERT_CONNECTIONS} connections "
             "(pgbench)"),
+    Measure("publish.curve", RATE_UNIT, "larger", 0.8, 0.95,
+            "the same with CURVE on every endpoint, against without"),
     Measure("latency", "ms", "smaller", 2.0, 1.0,
             f"publish to acknowledgement at {LATENCY_RATE}/s, 99th percentile, against JetStream's "
             "publish to deliver"),
@@ -58,6 +60,35 @@ class Log:
         self.context.postgres.drop(self.database)
 
 
+class Keys:
+    """Key pairs for a broker and for the source 'bench'."""
+
+    def __init__(self, context):
+        directory = context.directory / "keys"
+        if not directory.exists():
+            directory.mkdir()
+            for name in ("broker", "source"):
+                run_words(paths.program("waybill"), "keygen", "--out", directory / f"{name}.key")
+        self.broker_file, self.source_file = directory / "broker.key", directory / "source.key"
+        self.broker_arguments = ("--key-file", self.broker_file, "--curve", "all")
+        self.source_arguments = ("--server-key", f"{self.broker_file}.pub", "--key-file",
+                                 self.source_file)
+
+    def admit_source(self, database):
+        run_words(paths.program("waybill"), "admin", "source", "add", "bench", "--everything",
+                  "--key", f"{self.source_file}.pub", "--database", database)
+
+
+def curve_rate(context, events):
+    """Events a second onto a new log whose every endpoint asks for keys."""
+    keys = Keys(context)
+    log = Log(context, keys.broker_arguments)
+    keys.admit_source(log.database)
+    rate = log.load(events, *keys.source_arguments)["rate"]
+    log.remove()
+    return rate
+
+
 def play_publish(context):
     """Publishing to an empty log, beside the others; then reading the last one of these logs."""
     if context.wants("publish.jetstream") and jetstream_absence():
@@ -76,6 +107,8 @@ def play_publish(context):
             copies = Copies(context, log.database)
             rates["publish"] = copies.rate()
             copies.remove()
+        if context.wants("publish.curve"):
+            rates["publish.curve"] = curve_rate(context, events)
         if context.wants("publish.jetstream"):
             peer = with_jetstream(context, events, done["event_bytes"])
             rates["publish.jetstream"] = events / peer["seconds"]
@@ -87,9 +120,14 @@ def play_publish(context):
                "publish.jetstream": "as many messages of that size, window 8192, no subscriber",
                "publish.inserts": f"{INSERT_CONNECTIONS} connections, prepared, a row a "
                                   "transaction"}
-    if context.wants(*against):
+    if context.wants("publish.curve", *against):
         found, times = rounds(once, PUBLISH_SECONDS)
         done = found[-1]["done"]
+        if context.wants("publish.curve"):
+            context.found("publish.curve", median([each["publish.curve"] for each in found]),
+                          median([each["own"] for each in found]),
+                          f"{events} events of {done['event_bytes']} bytes, all three endpoints "
+                          f"ask for keys; {times}")
         for name, words in against.items():
             if context.wants(name):
                 context.found(name, median([each["own"] for each in found]),
