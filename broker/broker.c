@@ -195,6 +195,7 @@ static bool open_endpoints(struct broker *b, uv_loop_t *loop, const struct curve
                                         .domain = ACCESS_INGEST,
                                         .keys = keys_for(b, o->ingest, keys)};
     const struct admit_options admit = {.window_events = (uint32_t)o->window_events,
+                                        .window_bytes = (uint32_t)o->window_bytes,
                                         .pending_max = (size_t)o->pending_bytes,
                                         .public_url = o->public_url};
     const struct desk_options desk = {.credit_events = (uint32_t)o->credit_events,

@@ -6,6 +6,7 @@
 
 #include "broker/access/access.h"
 #include "broker/access/grant.h"
+#include "broker/admit/credit.h"
 #include "broker/cases/code.h"
 #include "broker/journal/journal.h"
 #include "broker/journal/source.h"
@@ -19,6 +20,7 @@
 #include "proto/validate.h"
 
 #define DECODE_BYTES (1024 * 1024) /* an event of 64 KiB unpacks to less than this */
+#define REST_MS      500           /* how often idle sessions give their credit back */
 
 struct admit {
     struct admit_options options;
@@ -28,6 +30,9 @@ struct admit {
     struct endpoint *endpoint;
     struct arena arena; /* the event that is being decoded */
     struct buffer receipts, out;
+    struct credit_pool pool;
+    struct intake *intakes;
+    uv_timer_t rest;
     uint64_t first_offset, head_offset;
     bool shut, paused, stopping;
     struct wb_error why; /* while shut */
@@ -36,11 +41,12 @@ struct admit {
 /* An ingest session's own part. */
 struct intake {
     struct session *session;
-    struct source *source;   /* NULL until it publishes */
-    uint64_t batch;          /* the last one taken */
-    uint32_t unacknowledged; /* events */
-    bool suspect;            /* its next events may be repeats */
-    struct publish *first;   /* unsettled, for when the session goes before they do */
+    struct source *source;       /* NULL until it publishes */
+    struct intake *next, **link; /* in the list of all */
+    uint64_t batch;              /* the last one taken */
+    struct credit credit;
+    bool suspect;          /* its next events may be repeats */
+    struct publish *first; /* unsettled, for when the session goes before they do */
 };
 
 /* A Publish on its way through the journal. */
@@ -51,6 +57,7 @@ struct publish {
     struct publish *next, **link;
     zmq_msg_t frame; /* the events' bytes */
     uint64_t batch;
+    uint32_t bytes; /* of its events, as encoded */
     int64_t received_us;
     bool want_codes;
     struct wb_error *refusals; /* one for each refused event, grown as needed */
@@ -99,13 +106,16 @@ static void acknowledge(struct admit *a, struct publish *p) {
         bool coded = p->want_codes && !e->refusal;
         if (coded)
             code_of_case(e->header.case_no, code);
-        frame_add_receipt(&a->receipts, e->offset, entry_is_repeat(e), coded ? code : NULL, e->refusal);
+        frame_add_receipt(&a->receipts, e->offset, entry_is_repeat(e), coded ? code : NULL,
+                          e->refusal);
         repeats += entry_is_repeat(e);
     }
-    frame_put_acknowledgement(&a->out, p->batch, &a->receipts, (struct frame_window){0});
+    int64_t now_us = monotonic_us();
+    struct frame_window window =
+        credit_give(&a->pool, &intake->credit, (uint32_t)p->submission.count, p->bytes, now_us);
+    frame_put_acknowledgement(&a->out, p->batch, &a->receipts, window);
     intake->suspect = repeats > 0;
-    intake->unacknowledged -= (uint32_t)p->submission.count;
-    meter_observe_us(METER_ACKNOWLEDGE_SECONDS, monotonic_us() - p->received_us);
+    meter_observe_us(METER_ACKNOWLEDGE_SECONDS, now_us - p->received_us);
     session_answer(intake->session, &a->out);
 }
 
@@ -182,15 +192,21 @@ static struct publish *new_publish(struct admit *a, struct intake *intake,
     return p;
 }
 
-static int check_publish(const struct admit *a, const struct intake *intake,
+static uint32_t bytes_of(const struct frame_publish *publish) {
+    size_t bytes = 0; /* a message's, so within 32 bits */
+    for (size_t i = 0; i < publish->count; i++)
+        bytes += publish->events[i].length;
+    return (uint32_t)bytes;
+}
+
+/* The sequence first, then the window: what is refused takes no credit. */
+static int check_publish(struct admit *a, struct intake *intake,
                          const struct frame_publish *publish, struct wb_error *err) {
     if (publish->batch != intake->batch + 1)
         return problem(err, WB_E_OUT_OF_SEQUENCE, "batch %llu after batch %llu",
                        (unsigned long long)publish->batch, (unsigned long long)intake->batch);
-    if (publish->count > a->options.window_events - intake->unacknowledged)
-        return problem(err, WB_E_WINDOW_EXCEEDED, "%zu events with %u unacknowledged, window %u",
-                       publish->count, intake->unacknowledged, a->options.window_events);
-    return 0;
+    return credit_take(&a->pool, &intake->credit, (uint32_t)publish->count, bytes_of(publish),
+                       monotonic_us(), err);
 }
 
 static int on_publish(struct admit *a, struct intake *intake, const struct frame_publish *publish,
@@ -205,10 +221,13 @@ static int on_publish(struct admit *a, struct intake *intake, const struct frame
     if (!p)
         return problem(err, WB_E_NOT_READY, "out of memory");
     const struct grant *grant = access_grant(a->access, intake->source->name);
+    intake->source->flow.rate_events = grant->rate_events;
+    p->bytes = bytes_of(publish);
     for (size_t i = 0; i < publish->count; i++) {
         struct wb_error refusal;
         if (admit_event(a, grant, publish->events[i], &p->entries[i], &refusal) != 0 &&
             refuse_event(p, &p->entries[i], &refusal) != 0) {
+            free(p->refusals);
             free(p);
             return problem(err, WB_E_NOT_READY, "out of memory");
         }
@@ -226,7 +245,6 @@ static int on_publish(struct admit *a, struct intake *intake, const struct frame
                             &p->entries[i].header);
             }
     intake->batch = publish->batch;
-    intake->unacknowledged += (uint32_t)publish->count;
     link_publish(p, intake);
     journal_submit(a->journal, &p->submission);
     watch_pending(a);
@@ -234,6 +252,21 @@ static int on_publish(struct admit *a, struct intake *intake, const struct frame
 }
 
 /* The role. */
+
+static void link_intake(struct admit *a, struct intake *intake) {
+    intake->next = a->intakes;
+    intake->link = &a->intakes;
+    if (intake->next)
+        intake->next->link = &intake->next;
+    a->intakes = intake;
+}
+
+static void on_rest(uv_timer_t *timer) {
+    struct admit *a = timer->data;
+    int64_t now_us = monotonic_us();
+    for (struct intake *intake = a->intakes; intake; intake = intake->next)
+        credit_rest(&a->pool, &intake->credit, now_us);
+}
 
 static int on_opened(void *arg, struct session *session, Waybill__V1__Welcome *welcome,
                      struct wb_error *err) {
@@ -250,10 +283,13 @@ static int on_opened(void *arg, struct session *session, Waybill__V1__Welcome *w
     intake->session = session;
     intake->suspect = true;
     session->data = intake;
+    credit_open(&a->pool, &intake->credit);
+    link_intake(a, intake);
     const struct grant *grant = access_grant(a->access, session->source);
     if (grant->event_bytes > 0 && grant->event_bytes < welcome->limits->event_bytes)
         welcome->limits->event_bytes = grant->event_bytes;
-    welcome->limits->window_events = a->options.window_events;
+    welcome->limits->window_events = intake->credit.window.events;
+    welcome->limits->window_bytes = intake->credit.window.bytes;
     welcome->first_offset = a->first_offset;
     welcome->head_offset = a->head_offset;
     welcome->public_url = (char *)a->options.public_url;
@@ -268,10 +304,14 @@ static int on_message(void *arg, struct session *session, const client_message *
 }
 
 static void on_closed(void *arg, struct session *session) {
+    struct admit *a = arg;
     struct intake *intake = session->data;
-    (void)arg;
     while (intake->first)
         unlink_publish(intake->first);
+    credit_close(&a->pool, &intake->credit);
+    *intake->link = intake->next;
+    if (intake->next)
+        intake->next->link = intake->link;
     free(intake);
 }
 
@@ -290,6 +330,12 @@ struct admit *admit_new(uv_loop_t *loop, void *context, const struct endpoint_op
                               .arg = a};
     a->options = *options;
     a->access = endpoint->access;
+    a->pool = (struct credit_pool){
+        .pool_bytes = options->pending_max / 2, /* an event in memory is more than its bytes */
+        .most = {.events = options->window_events, .bytes = options->window_bytes}};
+    uv_timer_init(loop, &a->rest);
+    a->rest.data = a;
+    uv_timer_start(&a->rest, on_rest, REST_MS, REST_MS);
     a->journal = journal;
     a->sources = sources;
     arena_init(&a->arena, DECODE_BYTES);
@@ -305,6 +351,10 @@ struct admit *admit_new(uv_loop_t *loop, void *context, const struct endpoint_op
     return a;
 }
 
+static void free_admit(uv_handle_t *handle) {
+    free(handle->data);
+}
+
 void admit_close(struct admit *a) {
     if (!a)
         return;
@@ -312,7 +362,7 @@ void admit_close(struct admit *a) {
     arena_free(&a->arena);
     buffer_free(&a->receipts);
     buffer_free(&a->out);
-    free(a);
+    uv_close((uv_handle_t *)&a->rest, free_admit);
 }
 
 const char *admit_address(const struct admit *a) {

@@ -13,8 +13,9 @@ struct journal;
 struct sources;
 
 struct admit_options {
-    uint32_t window_events; /* unacknowledged, in one session */
-    size_t pending_max;     /* bytes that may wait for their commit before reading stops */
+    uint32_t window_events; /* the most unacknowledged of one session */
+    uint32_t window_bytes;
+    size_t pending_max; /* bytes that may wait for their commit before reading stops */
     const char *public_url;
 };
 

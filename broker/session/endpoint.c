@@ -21,7 +21,7 @@
 #define ARENA_BYTES  (8 * 1024 * 1024)
 #define LINGER_MS    500
 #define HANDSHAKE_MS 5000
-#define RECEIVE_MAX  1000
+#define RECEIVE_MAX  2 /* messages of one peer that libzmq reads ahead */
 
 struct endpoint {
     struct endpoint_options options;
