@@ -120,20 +120,27 @@ class Recorder(Program):
 class Load(Recorder):
     """One source's publisher, which knows what it sent."""
 
-    def __init__(self, ingest, source, directory, rate, seed, arguments=()):
+    def __init__(self, ingest, source, directory, rate, seed, spool=None):
         self.source = source
+        self.spool = spool
         record = directory / f"{source}.record"
+        arguments = ["--spool", spool] if spool else []
         super().__init__([own_program("faults-load"), "--ingest", ingest, "--source", source,
                           "--record", record, "--rate", rate, "--seed", seed, *arguments],
                          record, directory / f"{source}.log")
         self.event_ids, self.again, self.acknowledgements = [], [], []
+        self.taken, self.refused_by_spool = set(), 0
         self.acknowledged_at = []  # when, and when that event was handed over: seconds
         self._handed = {}
 
     def take(self, line):
         letter, time, rest = line.split(" ", 2)
         seconds = int(time) / 1e6
-        if letter == "A":
+        if letter == "K":
+            self.taken.add(rest)
+        elif letter == "N":
+            self.refused_by_spool += 1
+        elif letter == "A":
             event_id, offset, repeat = rest.split(" ")
             self.acknowledgements.append(Acknowledgement(event_id, int(offset), repeat == "1"))
             self.acknowledged_at.append((seconds, self._handed[event_id]))
@@ -161,7 +168,8 @@ class Load(Recorder):
 
     def sent(self, complete):
         self.read()
-        return Sent(self.source, self.event_ids, self.acknowledgements, self.again, complete)
+        return Sent(self.source, self.event_ids, self.acknowledgements, self.again, complete,
+                    "some" if self.spool else "each", self.taken if self.spool else None)
 
 
 class Follow(Recorder):
@@ -222,4 +230,4 @@ class Adapter(Program):
         assert status == 0, f"the adapter ended with {status}: {self.text()[-1000:]}"
 
     def sent(self):
-        return Sent(self.SOURCE, self.event_ids, receipts=False)
+        return Sent(self.SOURCE, self.event_ids, receipts=None)

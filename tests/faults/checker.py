@@ -14,16 +14,19 @@ SHOWN = 5  # of each kind of violation
 
 
 class Sent:
-    """What one source handed over, and what it was told. complete: it ended in peace, so every
-    event has to be in the log and every hand-over to have its receipt; receipts: somebody wrote
-    them down."""
+    """What one source handed over, and what it was told.
+
+    complete: it ended in peace, so every event that was taken has to be in the log. receipts: 'each'
+    hand-over has exactly one; 'some': at least one, as of a publisher that was killed and had a
+    spool; None: nobody wrote them down."""
 
     def __init__(self, source, event_ids, acknowledgements=(), again=(), complete=True,
-                 receipts=True):
+                 receipts="each", taken=None):
         self.source = source
         self.event_ids = list(event_ids)  # in the order in which each was first handed over
         self.again = list(again)          # handed over once more
         self.acknowledgements = list(acknowledgements)
+        self.taken = self.event_ids if taken is None else taken
         self.complete = complete
         self.receipts = receipts
 
@@ -58,7 +61,7 @@ TIME = "recorded_at never goes back"
 STRANGE = "nothing is recorded that was not sent"
 ORDER = "a source's events keep the order in which they were first sent"
 LOST = "an acknowledged event is in the log, at the offset of its acknowledgement"
-RECEIPTS = "every hand-over gets one receipt, and only one calls the event new"
+RECEIPTS = "every hand-over gets its receipt, and only one calls the event new"
 INCOMPLETE = "every event sent is there once its publisher ended in peace"
 HEAD = "the head is the offset of the last event"
 
@@ -146,18 +149,26 @@ def _check_acknowledgements(findings, rows, places, one):
                                f" {ack.offset} and {is_at}; there is"
                                f" {_words(there) if there else 'nothing'}")
         if not ack.repeat:
-            if ack.event_id in new:
+            if ack.event_id in new and one.receipts == "each":
                 findings.add(RECEIPTS, f"{one.source}/{ack.event_id} was acknowledged as new at"
                                        f" {new[ack.event_id]} and at {ack.offset}")
             new[ack.event_id] = ack.offset
 
 
 def _check_complete(findings, places, one):
-    for event_id in one.event_ids:
+    for event_id in one.taken:
         if (one.source, event_id) not in places:
             findings.add(INCOMPLETE, f"{one.source}/{event_id} was sent and is nowhere")
-    if not one.receipts:
-        return
+    if one.receipts == "each":
+        _check_each_receipt(findings, one)
+    elif one.receipts == "some":
+        told = {ack.event_id for ack in one.acknowledgements}
+        for event_id in one.taken:
+            if event_id not in told:
+                findings.add(RECEIPTS, f"{one.source}/{event_id} has no receipt")
+
+
+def _check_each_receipt(findings, one):
     owed = {}
     for event_id in (*one.event_ids, *one.again):
         owed[event_id] = owed.get(event_id, 0) + 1

@@ -20,13 +20,31 @@ UNDISTURBED_SECONDS = 3
 
 
 def kind(name, quick=False, **needs):
-    """needs: what the world has to be built with: clock, namespace, small_disk, adapter."""
+    """needs: what the world has to be built with: clock, namespace, small_disk (PostgreSQL's), spools
+    (True or 'small'), adapter (records), database (proxies before it, which namespace excludes)."""
     def register(function):
         KINDS[name] = function
         function.quick = quick
         function.needs = needs
         return function
     return register
+
+
+@contextlib.contextmanager
+def full_disk(place):
+    """Fills the file system up to the last byte."""
+    ballast = Path(place, "ballast")
+    with ballast.open("wb") as file:
+        chunk = 1 << 20
+        while chunk >= 512:
+            try:
+                os.write(file.fileno(), bytes(chunk))
+            except OSError:
+                chunk //= 2
+    try:
+        yield
+    finally:
+        ballast.unlink(missing_ok=True)
 
 
 @kind("broker-kill", quick=True)
@@ -83,6 +101,53 @@ def follower_kill(world):
     world.note("kill -9 of the follower: five times")
 
 
+@kind("publisher-kill", spools=True)
+def publisher_kill(world):
+    """kill -9 of publishers that spool to disk, also while the broker is away: what they took is
+    sent when they are started again."""
+    world.flow()
+    for load in world.loads:
+        load.kill()
+        world.linger(0.1, 0.8)
+        load.start()
+    world.linger(0.5, 1.5)
+    for site in world.sites:
+        site.ingest.cut()
+    for _ in range(2):
+        for load in world.loads:
+            world.linger(0.2, 0.6)
+            load.kill()
+            load.start()
+    world.linger(0.2, 1)
+    for load in world.loads:
+        load.kill()
+        load.start()
+    since = time.monotonic()
+    for site in world.sites:
+        site.ingest.mend()
+    world.acknowledged_again(since, "kill -9 of publishers, four times each")
+
+
+@kind("spool-disk-full", spools="small")
+def spool_disk_full(world):
+    """The disk of the publishers' spools is full while the broker is away, and one of them is killed
+    meanwhile."""
+    world.flow()
+    for site in world.sites:
+        site.ingest.cut()
+    with full_disk(world.spools):
+        wait.until(lambda: all(load.read().refused_by_spool for load in world.loads), 20,
+                   "every spool saying that it cannot store")
+        world.loads[0].kill()
+        world.linger(1, 3)
+        for site in world.sites:
+            site.ingest.mend()
+        world.linger(1, 3)
+    world.loads[0].start()
+    since = time.monotonic()
+    world.acknowledged_again(since, "the disk of the spools was full")
+
+
 @kind("postgres-kill", quick=True)
 def postgres_kill(world):
     """PostgreSQL stops at once, as after a crash, and comes back."""
@@ -95,7 +160,7 @@ def postgres_kill(world):
         world.acknowledged_again(since, "immediate stop and start of PostgreSQL")
 
 
-@kind("database-cut")
+@kind("database-cut", database=True)
 def database_cut(world):
     """The writer's connections to PostgreSQL are reset and refused; the standby's are not."""
     writer = world.flow()
@@ -105,7 +170,7 @@ def database_cut(world):
     writer.database.mend()
 
 
-@kind("database-frozen")
+@kind("database-frozen", database=True)
 def database_frozen(world):
     """Nothing passes between the writer and PostgreSQL any more, or only in one direction; what was
     held arrives when the standby has long taken over."""
@@ -119,7 +184,7 @@ def database_frozen(world):
         writer.database.mend()
 
 
-@kind("database-slow")
+@kind("database-slow", database=True)
 def database_slow(world):
     """Every message between the brokers and PostgreSQL takes up to 300 ms longer."""
     writer = world.flow()
@@ -181,31 +246,13 @@ def cut_off(world):
     guest.namespace.mend()
 
 
-@contextlib.contextmanager
-def full_disk(place, owner):
-    """Fills the file system up to the last byte."""
-    ballast = Path(place, "ballast")
-    with ballast.open("wb") as file:
-        chunk = 1 << 20
-        while chunk >= 512:
-            try:
-                os.write(file.fileno(), bytes(chunk))
-            except OSError:
-                chunk //= 2
-    os.chown(ballast, *owner)
-    try:
-        yield
-    finally:
-        ballast.unlink(missing_ok=True)
-
-
 @kind("postgres-disk-full", small_disk=True)
 def postgres_disk_full(world):
     """PostgreSQL's disk is full for a while; where it gives up it is started again."""
     world.flow()
     place = world.cluster.base.parent
     before = time.monotonic()
-    with full_disk(place, (0, 0)):
+    with full_disk(place):
         world.linger(6, 10)
         stalled = [load for load in world.loads
                    if load.first_acknowledged(time.monotonic() - 2) is None]
@@ -246,7 +293,7 @@ def newest(world):
     return world.follower.read().rows[-1].recorded_at_us / 1e6
 
 
-@kind("paused")
+@kind("paused", database=True)
 def paused(world):
     """The writer is paused with a batch in flight, for longer than the standby waits. When it goes
     on, its late commit must fail, and nobody may be told that it was one."""

@@ -2,15 +2,17 @@
  *
  * Each line of the record begins with a letter and the time (CLOCK_MONOTONIC, microseconds):
  *
- *     S TIME ID                   handed to the publisher for the first time
+ *     S TIME ID                   about to be handed to the publisher for the first time
  *     P TIME ID                   handed to it once more: the log has to recognise it
+ *     K TIME ID                   taken: with a spool, it is on the disk
+ *     N TIME ID WORDS             not taken, because the spool could not store it; tried again
  *     A TIME ID OFFSET REPEAT     acknowledged
  *     R TIME ID CODE DETAIL       refused
  *     U TIME WORDS, D TIME WORDS  the connection came, went
  *     F TIME WORDS                it cannot go on
  *
  * SIGTERM ends it once everything has its receipt. Started again on the same record it goes on with
- * the next event. */
+ * the next event; what was under way is then only sent by whoever has a spool. */
 #include <argp.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -26,15 +28,14 @@
 #define CATCH_UP_US   INT64_C(1000000) /* of events that were due while nothing was taken */
 #define ONCE_MORE     64               /* one event in so many is handed over again */
 #define NEARBY_EVENTS 2048
-#define PENDING_MAX   (UINT64_C(1) << 18)       /* more than any window */
+#define AGAIN_MS      50                        /* until a spool that was full is tried again */
 #define BEGIN_US      INT64_C(1767225600000000) /* 2026-01-01T00:00:00Z */
 
 struct load {
-    const char *ingest, *source, *path;
+    const char *ingest, *source, *path, *spool;
     uint64_t rate, seed;
     int record;
     uint64_t next;
-    uint64_t handed, pending[PENDING_MAX]; /* events in the order in which they were handed over */
 };
 
 static volatile sig_atomic_t ending;
@@ -43,6 +44,7 @@ static const struct argp_option options[] = {
     {"ingest", 'i', "ENDPOINT", 0, "where to publish", 0},
     {"source", 's', "NAME", 0, "in whose name", 0},
     {"record", 'o', "FILE", 0, "what was sent and acknowledged", 0},
+    {"spool", 'p', "FILE", 0, "the publisher's spool; without it, events wait in memory", 0},
     {"rate", 'r', "N", 0, "events a second (500); 0: as fast as it goes", 0},
     {"seed", 'x', "N", 0, "chooses what is handed over again", 0},
     {0},
@@ -67,6 +69,9 @@ static error_t take_option(int key, char *text, struct argp_state *state) {
         return 0;
     case 'o':
         load->path = text;
+        return 0;
+    case 'p':
+        load->spool = text;
         return 0;
     case 'r':
         load->rate = number(state, text);
@@ -95,14 +100,12 @@ static void name_event(uint64_t event, char *id, size_t size) {
 
 static void on_receipt(void *arg, const struct wb_receipt *receipt) {
     struct load *load = arg;
-    char id[32];
-    name_event(*(const uint64_t *)receipt->tag, id, sizeof id);
     if (receipt->refusal)
-        record_line(load->record, "R %" PRId64 " %s %d %s", monotonic_us(), id,
+        record_line(load->record, "R %" PRId64 " %s %d %s", monotonic_us(), receipt->event_id,
                     receipt->refusal->code, receipt->refusal->detail);
     else
-        record_line(load->record, "A %" PRId64 " %s %" PRIu64 " %d", monotonic_us(), id,
-                    receipt->offset, receipt->repeat);
+        record_line(load->record, "A %" PRId64 " %s %" PRIu64 " %d", monotonic_us(),
+                    receipt->event_id, receipt->offset, receipt->repeat);
 }
 
 static void on_session(void *arg, bool up, const char *words) {
@@ -135,10 +138,16 @@ static int hand_over(struct load *load, wb_publisher *publisher, char letter, ui
     event.stage = stages[number % 4];
     event.occurred_at_us = BEGIN_US + (int64_t)number * 1000000;
     event.utc_offset_minutes = 480;
-    uint64_t *tag = &load->pending[load->handed++ % PENDING_MAX];
-    *tag = number;
     record_line(load->record, "%c %" PRId64 " %s", letter, monotonic_us(), id);
-    return wb_publisher_send(publisher, &event, tag, err);
+    while (wb_publisher_send(publisher, &event, NULL, err)) {
+        if (err->code != WB_E_SPOOL || !err->retriable)
+            return -1;
+        record_line(load->record, "N %" PRId64 " %s %s", monotonic_us(), id, err->detail);
+        if (ending || wb_publisher_poll(publisher, AGAIN_MS, err))
+            return ending ? 0 : -1;
+    }
+    record_line(load->record, "K %" PRId64 " %s", monotonic_us(), id);
+    return 0;
 }
 
 static int send_next(struct load *load, wb_publisher *publisher, struct wb_error *err) {
@@ -182,13 +191,18 @@ int main(int argc, char **argv) {
         .options = options,
         .parser = take_option,
         .doc = "Publishes made-up events and writes down what was sent and acknowledged."};
-    static struct load load = {.rate = 500};
+    struct load load = {.rate = 500};
     argp_parse(&argp, argc, argv, 0, NULL, &load);
     signal(SIGTERM, on_signal);
     if (open_record(&load))
         return 2;
     struct wb_publisher_options how = {
-        .client = "faults-load", .receipt = on_receipt, .session = on_session, .arg = &load};
+        .client = "faults-load",
+        .receipt = on_receipt,
+        .session = on_session,
+        .arg = &load,
+        .spool = load.spool,
+    };
     struct wb_error err = {0};
     wb_publisher *publisher = wb_publisher_open(load.ingest, load.source, &how, &err);
     int failed = publisher ? publish(&load, publisher, &err) : -1;

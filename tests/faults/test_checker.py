@@ -62,7 +62,7 @@ def test_a_reordering():
     told = sent(log())
     for one in told:
         one.acknowledgements = []
-        one.receipts = False
+        one.receipts = None
     assert promises(rows, told) == {checker.ORDER}
 
 
@@ -100,6 +100,19 @@ def test_a_repeat_that_was_called_new():
 def test_a_receipt_that_did_not_come():
     rows, told = log(), sent(log())
     told[0].acknowledgements.pop()
+    assert promises(rows, told) == {checker.RECEIPTS}
+
+
+def test_a_publisher_with_a_spool_is_told_at_least_once():
+    rows, told = log(), sent(log(), receipts="some")
+    told[0].acknowledgements.append(told[0].acknowledgements[-1])
+    told[0].event_ids.append("e-12")
+    told[0].taken = told[0].event_ids[:-1]  # killed before it was stored
+    assert promises(rows, told) == set()
+    told[0].taken = told[0].event_ids
+    assert promises(rows, told) == {checker.INCOMPLETE, checker.RECEIPTS}
+    told = sent(log(), receipts="some")
+    told[1].acknowledgements.pop()
     assert promises(rows, told) == {checker.RECEIPTS}
 
 

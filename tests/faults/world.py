@@ -25,7 +25,7 @@ class World:
     """Use it as a context: what it started has ended afterwards."""
 
     def __init__(self, cluster, directory, seed, sources=3, rate=400, canary=None, clock=False,
-                 namespace=None, brokers=2):
+                 namespace=None, brokers=2, spools=None):
         self.cluster = cluster
         self.directory = directory
         self.random = random.Random(seed)
@@ -44,8 +44,8 @@ class World:
             self.sites.append(site)
         self.ingest = ",".join(site.ingest.endpoint for site in self.sites)
         self.streams = ",".join(site.streams.endpoint for site in self.sites)
-        self.loads = [Load(self.ingest, f"source-{number}", directory, rate,
-                           self.random.randrange(1 << 32)) for number in range(1, sources + 1)]
+        self.spools = spools
+        self.loads = [self._load(number, rate) for number in range(1, sources + 1)]
         self.follower = Follow(self.streams, directory)
         for program in (*self.loads, self.follower):
             self._stack.callback(program.kill)
@@ -72,6 +72,15 @@ class World:
             self._stack.close()
         except Exception as problem:  # the first one says what happened
             self.note(f"and at its end: {problem}")
+
+    def _load(self, number, rate):
+        source = f"source-{number}"
+        spool = self.spools / f"{self.directory.name}-{source}.spool" if self.spools else None
+        if spool:
+            self._stack.callback(lambda: [file.unlink() for file in
+                                          self.spools.glob(f"{spool.name}*")])
+        return Load(self.ingest, source, self.directory, rate if not spool else rate // 4,
+                    self.random.randrange(1 << 32), spool)
 
     def _drop(self):
         if not self.cluster.process or self.cluster.process.poll() is not None:
