@@ -16,9 +16,9 @@ SHOWN = 5  # of each kind of violation
 class Sent:
     """What one source handed over, and what it was told.
 
-    complete: it ended in peace, so every event that was taken has to be in the log. receipts: 'each'
-    hand-over has exactly one; 'some': at least one, as of a publisher that was killed and had a
-    spool; None: nobody wrote them down."""
+    complete: it ended in peace, so every event that was taken has to be in the log. receipts:
+    'each' hand-over has exactly one; 'some': at least one, as of a publisher that was killed and
+    had a spool; None: nobody wrote them down."""
 
     def __init__(self, source, event_ids, acknowledgements=(), again=(), complete=True,
                  receipts="each", taken=None):

@@ -20,8 +20,9 @@ UNDISTURBED_SECONDS = 3
 
 
 def kind(name, quick=False, **needs):
-    """needs: what the world has to be built with: clock, namespace, small_disk (PostgreSQL's), spools
-    (True or 'small'), adapter (records), database (proxies before it, which namespace excludes)."""
+    """needs: what the world has to be built with: clock, namespace, small_disk (PostgreSQL's),
+    spools (True or 'small'), adapter (records), database (proxies before it, which namespace
+    excludes)."""
     def register(function):
         KINDS[name] = function
         function.quick = quick
@@ -130,8 +131,8 @@ def publisher_kill(world):
 
 @kind("spool-disk-full", spools="small")
 def spool_disk_full(world):
-    """The disk of the publishers' spools is full while the broker is away, and one of them is killed
-    meanwhile."""
+    """The disk of the publishers' spools is full while the broker is away, and one of them is
+    killed meanwhile."""
     world.flow()
     for site in world.sites:
         site.ingest.cut()
