@@ -6,8 +6,8 @@
 #include "broker/admin/verify_statements.h"
 #include "proto/problem.h"
 
-#define IDENTITIES_MAX "10000" /* that are found; where there are so many the rest hardly matters  \
-                                */
+/* That are found: where there are so many the rest hardly matters. */
+#define IDENTITIES_MAX "10000"
 
 /* Each leaf's unique index is in order, so the server merges them and holds one identity. */
 int verify_identities(struct verification *v, struct wb_error *err) {
