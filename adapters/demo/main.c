@@ -20,10 +20,24 @@ static void stop(int signal) {
     stopped = 1;
 }
 
-enum { OPTION_SEED = 256, OPTION_CASES, OPTION_DAYS, OPTION_RATE, OPTION_ONCE, OPTION_SAMPLE };
+enum {
+    OPTION_SEED = 256,
+    OPTION_CASES,
+    OPTION_DAYS,
+    OPTION_RATE,
+    OPTION_ONCE,
+    OPTION_SAMPLE,
+    OPTION_SERVER_KEY,
+    OPTION_KEY_FILE
+};
 
 static const struct argp_option options[] = {
-    {"ingest", 'i', "ENDPOINT", 0, "The broker's ingest endpoint [$WAYBILL_INGEST]", 0},
+    {"ingest", 'i', "ENDPOINT", 0,
+     "The broker's ingest endpoint, or several with commas between [$WAYBILL_INGEST]", 0},
+    {"server-key", OPTION_SERVER_KEY, "KEY|FILE", 0,
+     "The broker's public key, or the file it is in [$WAYBILL_SERVER_KEY]", 0},
+    {"key-file", OPTION_KEY_FILE, "FILE", 0,
+     "Its own keys, as waybill keygen writes them [$WAYBILL_KEY_FILE]", 0},
     {"source", 's', "NAME", 0, "In whose name the events come [demo]", 0},
     {"seed", OPTION_SEED, "N", 0, "Another number, another story [1]", 0},
     {"cases", OPTION_CASES, "N", 0, "Applications in the history, about [60]", 0},
@@ -59,6 +73,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
         break;
     case 's':
         o->source = arg;
+        break;
+    case OPTION_SERVER_KEY:
+        o->server_key = arg;
+        break;
+    case OPTION_KEY_FILE:
+        o->key_file = arg;
         break;
     case OPTION_SEED:
         o->seed = number(state, "seed", arg, ULONG_MAX);
@@ -107,6 +127,8 @@ static const struct argp argp = {
 int main(int argc, char **argv) {
     const char *ingest = getenv("WAYBILL_INGEST");
     struct play_options with = {.ingest = ingest && *ingest ? ingest : "tcp://127.0.0.1:7411",
+                                .server_key = getenv("WAYBILL_SERVER_KEY"),
+                                .key_file = getenv("WAYBILL_KEY_FILE"),
                                 .source = "demo",
                                 .seed = 1,
                                 .cases = 60,

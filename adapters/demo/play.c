@@ -307,6 +307,8 @@ int play(const struct play_options *options, const volatile sig_atomic_t *stop,
                      .sample = &sample};
     struct wb_publisher_options with = {.client = "waybill-demo " WAYBILL_VERSION,
                                         .want_codes = true,
+                                        .server_key = options->server_key,
+                                        .key_file = options->key_file,
                                         .receipt = on_receipt,
                                         .session = on_session,
                                         .arg = &p,

@@ -9,7 +9,8 @@
 
 struct play_options {
     const char *ingest, *source;
-    const char *sample; /* a file, or NULL */
+    const char *server_key, *key_file; /* NULL or empty: none */
+    const char *sample;                /* a file, or NULL */
     uint64_t seed;
     unsigned cases, days; /* of the history */
     double rate;          /* events a second while it runs */

@@ -70,6 +70,8 @@ struct delivery *delivery_open(const struct delivery_options *options, struct wb
         return NULL;
     }
     struct wb_publisher_options publisher = {.client = "waybill-adapter-file " WAYBILL_VERSION,
+                                             .server_key = options->server_key,
+                                             .key_file = options->key_file,
                                              .receipt = on_receipt,
                                              .session = on_session,
                                              .arg = delivery,

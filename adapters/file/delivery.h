@@ -16,7 +16,8 @@ struct delivery;
 
 struct delivery_options {
     const char *endpoint, *source;
-    bool quiet; /* do not tell when the connection comes and goes */
+    const char *server_key, *key_file; /* NULL: none */
+    bool quiet;                        /* do not tell when the connection comes and goes */
     const volatile sig_atomic_t *stop;
     struct rejects *rejects;
     struct progress *progress;

@@ -354,6 +354,8 @@ static int open_delivery(struct import *import, struct wb_error *err) {
     const struct import_options *options = import->options;
     struct delivery_options delivery = {.endpoint = options->endpoint,
                                         .source = options->source,
+                                        .server_key = options->server_key,
+                                        .key_file = options->key_file,
                                         .quiet = options->quiet,
                                         .stop = options->stop,
                                         .rejects = import->rejects,

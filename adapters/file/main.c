@@ -29,6 +29,8 @@ enum option_key {
     KEY_DRY_RUN,
     KEY_JSON,
     KEY_LAX,
+    KEY_SERVER_KEY,
+    KEY_KEY_FILE,
 };
 
 static const struct argp_option options_table[] = {
@@ -38,7 +40,13 @@ static const struct argp_option options_table[] = {
     {"format", KEY_FORMAT, "FORMAT", 0,
      "csv, ndjson or xes; else the mapping says it, or the file's name", 0},
     {"ingest", KEY_INGEST, "ENDPOINT", 0,
-     "The broker's endpoint; else $WAYBILL_INGEST, else " DEFAULT_INGEST, 0},
+     "The broker's endpoint, or several with commas between; else $WAYBILL_INGEST, "
+     "else " DEFAULT_INGEST,
+     0},
+    {"server-key", KEY_SERVER_KEY, "KEY|FILE", 0,
+     "The broker's public key, or the file it is in; else $WAYBILL_SERVER_KEY", 0},
+    {"key-file", KEY_KEY_FILE, "FILE", 0,
+     "The adapter's own keys, as waybill keygen writes them; else $WAYBILL_KEY_FILE", 0},
     {"speed", KEY_SPEED, "SPEED", 0,
      "Replay in the order of time across cases: 1000x, or max for as fast as it goes", 0},
     {"dry-run", KEY_DRY_RUN, "N", OPTION_ARG_OPTIONAL,
@@ -104,6 +112,12 @@ static error_t take_option(int key, char *arg, struct argp_state *state) {
         return 0;
     case KEY_INGEST:
         options->endpoint = arg;
+        return 0;
+    case KEY_SERVER_KEY:
+        options->server_key = arg;
+        return 0;
+    case KEY_KEY_FILE:
+        options->key_file = arg;
         return 0;
     case KEY_REJECTS:
         options->rejects = arg;
@@ -187,6 +201,8 @@ int main(int argc, char **argv) {
     struct import_options options = {.endpoint = ingest && ingest[0] ? ingest : DEFAULT_INGEST,
                                      .dry_events = DRY_EVENTS,
                                      .stop = &stop};
+    options.server_key = getenv("WAYBILL_SERVER_KEY");
+    options.key_file = getenv("WAYBILL_KEY_FILE");
     standard_streams_keep();
     join_count(argc, argv);
     argp_err_exit_status = IMPORT_INVALID;

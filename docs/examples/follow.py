@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""follow.py INGEST STREAMS: publishes one event, then follows the log until the event comes by."""
+"""follow.py INGEST STREAMS [SERVER_KEY KEY_FILE]: publishes one event, then follows the log until
+the event comes by."""
 import random
 import sys
 import time
@@ -27,6 +28,12 @@ def receive(socket, wanted):
 def open_session(endpoint, source=""):
     socket = zmq.Context.instance().socket(zmq.DEALER)
     socket.linger = 0
+    if keys:
+        server_key, key_file = keys
+        pair = dict(line.split() for line in open(key_file) if line[0] in "ps")
+        socket.curve_serverkey = server_key.encode()
+        socket.curve_publickey = pair["public"].encode()
+        socket.curve_secretkey = pair["secret"].encode()
     socket.connect(endpoint)
     number = random.getrandbits(63) + 1
     send(socket, hello=wire.Hello(version=1, session=number, source=source, client="follow.py"))
@@ -51,7 +58,7 @@ def follow(socket, cursor):
         send(socket, credit=wire.Credit(subscription=1, events=len(records)))
 
 
-ingest, streams = sys.argv[1:]
+ingest, streams, *keys = sys.argv[1:]
 event = event_pb2.Event(event_id=str(uuid.uuid4()), case_no="PY-1", step="窗口收件",
                         stage=event_pb2.STAGE_RECEIVED, utc_offset_minutes=480,
                         occurred_at_us=time.time_ns() // 1000)

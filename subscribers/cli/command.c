@@ -16,6 +16,21 @@ const char *command_setting(const char *variable, const char *fallback) {
     return value && *value ? value : fallback;
 }
 
+struct command_keys command_keys_default(void) {
+    return (struct command_keys){command_setting("WAYBILL_SERVER_KEY", NULL),
+                                 command_setting("WAYBILL_KEY_FILE", NULL)};
+}
+
+bool command_take_key(struct command_keys *keys, int option, const char *value) {
+    if (option == COMMAND_OPTION_SERVER_KEY)
+        keys->server_key = value;
+    else if (option == COMMAND_OPTION_KEY_FILE)
+        keys->key_file = value;
+    else
+        return false;
+    return true;
+}
+
 int command_seconds_ms(const char *text) {
     char *end;
     double seconds = strtod(text, &end);

@@ -16,6 +16,26 @@ enum command_exit {
     COMMAND_USAGE = 2   /* the command line is not valid (argp exits with it by itself) */
 };
 
+/* For brokers that ask for keys, from the options that every command with an endpoint has. NULL:
+ * without. */
+struct command_keys {
+    const char *server_key, *key_file;
+};
+
+/* clang-format off */
+#define COMMAND_KEY_OPTIONS \
+    {"server-key", COMMAND_OPTION_SERVER_KEY, "KEY|FILE", 0, \
+     "the broker's public key, or the file it is in (WAYBILL_SERVER_KEY)", 0}, \
+    {"key-file", COMMAND_OPTION_KEY_FILE, "FILE", 0, \
+     "one's own keys, as waybill keygen writes them (WAYBILL_KEY_FILE)", 0}
+/* clang-format on */
+enum { COMMAND_OPTION_SERVER_KEY = 1000, COMMAND_OPTION_KEY_FILE };
+
+/* As the environment has them. */
+struct command_keys command_keys_default(void);
+/* Takes one of COMMAND_KEY_OPTIONS. False if the option is another. */
+bool command_take_key(struct command_keys *keys, int option, const char *value);
+
 int command_publish(int argc, char **argv);
 int command_tail(int argc, char **argv);
 int command_track(int argc, char **argv);

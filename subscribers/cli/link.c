@@ -18,6 +18,7 @@
 #define LINK_BYTES 2048
 
 struct link {
+    struct command_keys keys;
     const char *streams, *case_no, *gateway; /* gateway: NULL for what the broker announces */
     bool json, no_qr;
 };
@@ -27,9 +28,11 @@ enum { OPTION_JSON = 256, OPTION_NO_QR };
 static const struct argp_option options[] = {
     {"gateway", 'g', "URL", 0,
      "where citizens reach the gateway (WAYBILL_GATEWAY, else what the broker announces)", 0},
-    {"streams", 's', "ENDPOINT", 0, "the broker's streams endpoint (WAYBILL_STREAMS)", 0},
+    {"streams", 's', "ENDPOINT", 0, "the broker's streams endpoint, or several (WAYBILL_STREAMS)",
+     0},
     {"json", OPTION_JSON, NULL, 0, "one JSON object: case_no, code, link", 0},
     {"no-qr", OPTION_NO_QR, NULL, 0, "do not draw the QR code", 0},
+    COMMAND_KEY_OPTIONS,
     {NULL, 0, NULL, 0, NULL, 0},
 };
 
@@ -62,7 +65,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
                        link->gateway);
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return command_take_key(&link->keys, key, text) ? 0 : ARGP_ERR_UNKNOWN;
     }
 }
 
@@ -145,10 +148,11 @@ static int show(const struct link *link, wb_subscriber *subscriber, struct buffe
 
 int command_link(int argc, char **argv) {
     struct link link = {.streams = COMMAND_STREAMS,
+                        .keys = command_keys_default(),
                         .gateway = command_setting("WAYBILL_GATEWAY", NULL)};
     argp_parse(&argp, argc, argv, 0, NULL, &link);
     struct watch watch;
-    wb_subscriber *subscriber = watch_open(&watch, "link", link.streams);
+    wb_subscriber *subscriber = watch_open(&watch, "link", link.streams, &link.keys);
     if (!subscriber)
         return watch.status;
     struct wb_error err;

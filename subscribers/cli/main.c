@@ -30,10 +30,13 @@ static void print_help(void) {
          "Tracks applications to public services.\n");
     for (size_t i = 0; i < command_count; i++)
         printf("  %-10s %s\n", commands[i].name, commands[i].summary);
-    puts("\n'waybill COMMAND --help' describes a command. Endpoints are taken from the options,\n"
-         "else from WAYBILL_INGEST, WAYBILL_STREAMS, WAYBILL_LIVE and WAYBILL_GATEWAY, else from\n"
-         "the defaults on this machine. The exit status is 0 only when all was done, 2 when the\n"
-         "command line is not valid.");
+    puts(
+        "\n'waybill COMMAND --help' describes a command. Endpoints are taken from the options,\n"
+        "else from WAYBILL_INGEST, WAYBILL_STREAMS, WAYBILL_LIVE and WAYBILL_GATEWAY, else from\n"
+        "the defaults on this machine; keys from --server-key and --key-file, else from\n"
+        "WAYBILL_SERVER_KEY and WAYBILL_KEY_FILE. Several brokers that stand by for one another\n"
+        "are written with commas between. The exit status is 0 only when all was done, 2 when the\n"
+        "command line is not valid.");
 }
 
 static int run(const struct command *command, int argc, char **argv) {

@@ -29,6 +29,7 @@
 
 struct publish {
     const char *source, *ingest, *file;
+    struct command_keys keys;
     bool json, codes;
     int timeout_ms; /* without any acknowledgement; -1: none */
 
@@ -351,7 +352,9 @@ enum { OPTION_INGEST = 256, OPTION_JSON, OPTION_CODES, OPTION_TIMEOUT };
 
 static const struct argp_option options[] = {
     {"source", 's', "NAME", 0, "In whose name the events come; required", 0},
-    {"ingest", OPTION_INGEST, "ENDPOINT", 0, "The broker's ingest endpoint [$WAYBILL_INGEST]", 0},
+    {"ingest", OPTION_INGEST, "ENDPOINT", 0,
+     "The broker's ingest endpoint, or several [$WAYBILL_INGEST]", 0},
+    COMMAND_KEY_OPTIONS,
     {"json", OPTION_JSON, 0, 0, "Print acknowledgements and refusals as JSON", 0},
     {"codes", OPTION_CODES, 0, 0, "Print each case's code and link", 0},
     {"timeout", OPTION_TIMEOUT, "SECONDS", 0,
@@ -390,7 +393,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
             argp_error(state, "--source is missing: in whose name do the events come?");
         break;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return command_take_key(&p->keys, key, arg) ? 0 : ARGP_ERR_UNKNOWN;
     }
     return 0;
 }
@@ -412,6 +415,8 @@ static int publish_from(struct publish *p, int fd) {
     struct wb_error err;
     struct wb_publisher_options with = {.client = "waybill publish " WAYBILL_VERSION,
                                         .want_codes = p->codes,
+                                        .server_key = p->keys.server_key,
+                                        .key_file = p->keys.key_file,
                                         .receipt = on_receipt,
                                         .session = on_session,
                                         .arg = p,
@@ -433,7 +438,7 @@ static int publish_from(struct publish *p, int fd) {
 }
 
 int command_publish(int argc, char **argv) {
-    struct publish p = {.ingest = COMMAND_INGEST, .timeout_ms = -1};
+    struct publish p = {.ingest = COMMAND_INGEST, .keys = command_keys_default(), .timeout_ms = -1};
     if (argp_parse(&argp, argc, argv, 0, NULL, &p))
         return COMMAND_USAGE;
     bool standard = !strcmp(p.file, "-");

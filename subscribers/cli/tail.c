@@ -26,6 +26,7 @@
 
 struct tail {
     const char *streams;
+    struct command_keys keys;
     uint64_t after; /* WB_FROM_NOW */
     uint64_t count; /* 0: no end */
     bool until_head;
@@ -126,7 +127,8 @@ static uint64_t number(struct argp_state *state, const char *option, const char 
 enum { OPTION_UNTIL_HEAD = 256, OPTION_JSON };
 
 static const struct argp_option options[] = {
-    {"streams", 's', "ENDPOINT", 0, "the broker's streams endpoint (WAYBILL_STREAMS)", 0},
+    {"streams", 's', "ENDPOINT", 0, "the broker's streams endpoint, or several (WAYBILL_STREAMS)",
+     0},
     {"from", 'f', "N|start|now", 0, "the offset of the first event wanted (default: now)", 0},
     {"filter", 'F', "FIELD=VALUE", 0,
      "only events whose case, parent, source, stage or kind is VALUE, or whose item, region or "
@@ -136,6 +138,7 @@ static const struct argp_option options[] = {
     {"count", 'n', "N", 0, "end after N events", 0},
     {"until-head", OPTION_UNTIL_HEAD, NULL, 0, "end when what the log holds now was printed", 0},
     {"json", OPTION_JSON, NULL, 0, "accepted; the output is always NDJSON", 0},
+    COMMAND_KEY_OPTIONS,
     {NULL, 0, NULL, 0, NULL, 0},
 };
 
@@ -165,7 +168,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case OPTION_JSON:
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return command_take_key(&tail->keys, key, text) ? 0 : ARGP_ERR_UNKNOWN;
     }
 }
 
@@ -209,12 +212,15 @@ static int follow(const struct tail *tail, wb_subscription *subscription, struct
 }
 
 int command_tail(int argc, char **argv) {
-    struct tail tail = {.streams = COMMAND_STREAMS, .after = WB_FROM_NOW, .filter = WB_FILTER_INIT};
+    struct tail tail = {.streams = COMMAND_STREAMS,
+                        .keys = command_keys_default(),
+                        .after = WB_FROM_NOW,
+                        .filter = WB_FILTER_INIT};
     argp_parse(&argp, argc, argv, 0, NULL, &tail);
     setvbuf(stdout, NULL, isatty(STDOUT_FILENO) ? _IOLBF : _IOFBF, OUTPUT_BYTES);
     command_catch_signals();
     struct watch watch;
-    wb_subscriber *subscriber = watch_open(&watch, "tail", tail.streams);
+    wb_subscriber *subscriber = watch_open(&watch, "tail", tail.streams, &tail.keys);
     if (!subscriber)
         return watch.status;
     struct wb_error err;

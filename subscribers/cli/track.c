@@ -19,6 +19,7 @@
 
 struct track {
     char *case_no;
+    struct command_keys keys;
     const char *streams, *code; /* code: NULL without one */
     bool follow, json;
     enum language language;
@@ -30,9 +31,11 @@ enum { OPTION_JSON = 256, OPTION_LANG };
 static const struct argp_option options[] = {
     {"code", 'c', "CODE", 0, "the code from the receipt: ask as the applicant does", 0},
     {"follow", 'f', NULL, 0, "go on, and print what happens as it happens", 0},
-    {"streams", 's', "ENDPOINT", 0, "the broker's streams endpoint (WAYBILL_STREAMS)", 0},
+    {"streams", 's', "ENDPOINT", 0, "the broker's streams endpoint, or several (WAYBILL_STREAMS)",
+     0},
     {"json", OPTION_JSON, NULL, 0, "one JSON object a line: the case, then each new event", 0},
     {"lang", OPTION_LANG, "zh|en", 0, "language of the words (default: zh)", 0},
+    COMMAND_KEY_OPTIONS,
     {NULL, 0, NULL, 0, NULL, 0},
 };
 
@@ -66,7 +69,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
             argp_error(state, "name a case");
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return command_take_key(&track->keys, key, text) ? 0 : ARGP_ERR_UNKNOWN;
     }
 }
 
@@ -156,11 +159,12 @@ static int show(struct track *track, wb_subscriber *subscriber, struct watch *wa
 }
 
 int command_track(int argc, char **argv) {
-    struct track track = {.streams = COMMAND_STREAMS, .language = CHINESE};
+    struct track track = {
+        .streams = COMMAND_STREAMS, .keys = command_keys_default(), .language = CHINESE};
     argp_parse(&argp, argc, argv, 0, NULL, &track);
     screen_init(&track.screen, stdout);
     struct watch watch;
-    wb_subscriber *subscriber = watch_open(&watch, "track", track.streams);
+    wb_subscriber *subscriber = watch_open(&watch, "track", track.streams, &track.keys);
     if (!subscriber)
         return watch.status;
     int status = show(&track, subscriber, &watch);

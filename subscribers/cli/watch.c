@@ -21,10 +21,16 @@ static void on_session(void *arg, bool up, const char *words) {
     }
 }
 
-wb_subscriber *watch_open(struct watch *watch, const char *command, const char *endpoint) {
+wb_subscriber *watch_open(struct watch *watch, const char *command, const char *endpoint,
+                          const struct command_keys *keys) {
     *watch = (struct watch){.command = command, .endpoint = endpoint, .since_us = monotonic_us()};
     struct wb_subscriber_options options = {
-        .client = "waybill " WAYBILL_VERSION, .session = on_session, .arg = watch};
+        .client = "waybill " WAYBILL_VERSION,
+        .server_key = keys->server_key,
+        .key_file = keys->key_file,
+        .session = on_session,
+        .arg = watch,
+    };
     struct wb_error err;
     watch->subscriber = wb_subscriber_open(endpoint, &options, &err);
     if (watch->subscriber)

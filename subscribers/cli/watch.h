@@ -2,13 +2,15 @@
 #ifndef CLI_WATCH_H
 #define CLI_WATCH_H
 
+#include "command.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <waybill/subscriber.h>
 
 struct watch {
     const char *command;  /* "tail" */
-    const char *endpoint; /* kept by reference, as the command */
+    const char *endpoint; /* or several; kept by reference, as the command */
     wb_subscriber *subscriber;
     int status;       /* to exit with where watch_open gave NULL */
     int64_t since_us; /* waiting for the first session since then */
@@ -16,7 +18,8 @@ struct watch {
 };
 
 /* Opens a subscriber that is watched. NULL after saying why. The watch outlives the subscriber. */
-wb_subscriber *watch_open(struct watch *watch, const char *command, const char *endpoint);
+wb_subscriber *watch_open(struct watch *watch, const char *command, const char *endpoint,
+                          const struct command_keys *keys);
 
 /* To be called now and then while waiting: says so when the broker has not been reached at all. */
 void watch_tick(struct watch *watch);

@@ -156,6 +156,8 @@ static void unwatch_subscriber(struct gateway *gateway) {
 static wb_subscriber *open_subscriber(struct gateway *gateway, struct wb_error *err) {
     const struct wb_subscriber_options options = {
         .client = "waybill-gateway " WAYBILL_VERSION,
+        .server_key = gateway->options->server_key,
+        .key_file = gateway->options->key_file,
         .session = on_session,
         .arg = gateway,
     };
@@ -217,6 +219,11 @@ static const char *why_not_ready(void *arg) {
     return gateway->stopping ? "the gateway is stopping" : gateway->why_not;
 }
 
+static const char *broker(void *arg) {
+    const struct gateway *gateway = arg;
+    return wb_subscriber_endpoint(gateway->subscriber);
+}
+
 static int open_broker(struct gateway *gateway, struct wb_error *err) {
     snprintf(gateway->why_not, sizeof gateway->why_not, "the broker has not answered yet");
     gateway->subscriber = open_subscriber(gateway, err);
@@ -244,6 +251,7 @@ static int open_server(struct gateway *gateway, struct wb_error *err) {
         .inquirer = gateway->inquirer,
         .followers = gateway->followers,
         .why_not_ready = why_not_ready,
+        .broker = broker,
         .arg = gateway,
     };
     const struct http_options options = {

@@ -7,6 +7,8 @@
 struct options {
     char *listen;
     char *streams;
+    char *server_key;
+    char *key_file;
     int64_t connections;
     int64_t queued_bytes;
     int64_t output_bytes;

@@ -258,7 +258,10 @@ static void on_readyz(const struct call *call) {
     const char *why_not = call->site->why_not_ready(call->site->arg);
     struct buffer text;
     buffer_init(&text, 0);
-    buffer_printf(&text, "%s\n", *why_not ? why_not : "ready");
+    if (*why_not)
+        buffer_printf(&text, "%s\n", why_not);
+    else
+        buffer_printf(&text, "ready, with %s\n", call->site->broker(call->site->arg));
     answer_text(call->exchange, *why_not ? 503 : 200, buffer_string(&text));
     buffer_free(&text);
 }

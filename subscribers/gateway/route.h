@@ -14,6 +14,7 @@ struct site {
     struct followers *followers;
     /* "" if the gateway can serve cases, else why not. */
     const char *(*why_not_ready)(void *arg);
+    const char *(*broker)(void *arg); /* its endpoint */
     void *arg;
 };
 

@@ -254,9 +254,9 @@ class TestHeaders:
             assert answer.status == 405 and answer.getheader("Allow") == allowed
             connection.close()
 
-    def test_operations(self, gateway):
+    def test_operations(self, gateway, broker):
         assert gateway.get("/healthz")[0] == 200
-        assert gateway.get("/readyz")[2] == b"ready\n"
+        assert gateway.get("/readyz")[2].decode() == f"ready, with {broker.streams}\n"
         assert b"Disallow: /" in gateway.get("/robots.txt")[2]
         assert metric(gateway.url, "waybill_gateway_broker_up") == 1
         assert b"waybill_gateway_answers_total{status=\"200\"}" in gateway.get("/metrics")[2]
