@@ -3,33 +3,38 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "broker/journal/header.h"
 #include "proto/problem.h"
 
-static bool allows(const struct grant_list *list, const char *value) {
+static bool begins(struct slice value, const char *prefix) {
+    size_t length = strlen(prefix);
+    return value.length >= length && memcmp(value.data, prefix, length) == 0;
+}
+
+static bool allows(const struct grant_list *list, struct slice value) {
     if (list->count == 0)
         return true;
-    if (!*value)
-        return false;
-    for (size_t i = 0; i < list->count; i++)
-        if (strncmp(value, list->prefixes[i], strlen(list->prefixes[i])) == 0)
+    for (size_t i = 0; value.length > 0 && i < list->count; i++)
+        if (begins(value, list->prefixes[i]))
             return true;
     return false;
 }
 
-static int refuse(const char *field, const char *value, struct wb_error *err) {
+static int refuse(const char *field, struct slice value, struct wb_error *err) {
     char quoted[PROBLEM_VALUE];
-    if (*value)
+    if (value.length > 0)
         return problem_field(err, WB_E_NOT_GRANTED, field, "'%s'",
-                             problem_value(value, strlen(value), quoted));
+                             problem_value((const char *)value.data, value.length, quoted));
     return problem_field(err, WB_E_NOT_GRANTED, field,
                          "empty, and the source may speak for some alone");
 }
 
-int grant_check(const struct grant *grant, const wb_event *event, size_t bytes,
+int grant_check(const struct grant *grant, const struct header *event, size_t bytes,
                 struct wb_error *err) {
     const struct {
         const struct grant_list *list;
-        const char *field, *value;
+        const char *field;
+        struct slice value;
     } parts[] = {
         {&grant->cases, "case_no", event->case_no},
         {&grant->agencies, "agency", event->agency},

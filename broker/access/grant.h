@@ -5,7 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <waybill/error.h>
-#include <waybill/event.h>
+
+struct header;
 
 /* Prefixes, compared byte by byte; a list that is empty allows anything. */
 struct grant_list {
@@ -21,7 +22,7 @@ struct grant {
 
 /* 0, or -1 and EVENT_TOO_LARGE, or NOT_GRANTED naming the field and its value. A list that is not
  * empty wants the field filled, and beginning with one of its prefixes. */
-int grant_check(const struct grant *grant, const wb_event *event, size_t bytes,
+int grant_check(const struct grant *grant, const struct header *event, size_t bytes,
                 struct wb_error *err);
 
 #endif

@@ -16,6 +16,7 @@
 #include "common/arena.h"
 #include "common/buffer.h"
 #include "common/timestamp.h"
+#include "proto/glance.h"
 #include "proto/problem.h"
 #include "proto/validate.h"
 
@@ -156,20 +157,27 @@ static int refuse_event(struct publish *p, struct entry *e, const struct wb_erro
     return 0;
 }
 
-static int admit_event(struct admit *a, const struct grant *grant, struct slice bytes,
-                       struct entry *e, struct wb_error *err) {
+/* What is not plain at a glance is decoded, which finds words for what is wrong. */
+static int decode(struct admit *a, struct slice bytes, struct wb_error *err) {
     wb_event *event;
+    if (event_glance(bytes.data, bytes.length))
+        return 0;
     arena_reset(&a->arena);
     if (event_decode(bytes.data, bytes.length, &a->arena, &event, err) != 0)
         return -1;
     if (event->kind == WAYBILL__V1__KIND__KIND_ALERT)
         return problem_field(err, WB_E_KIND_NOT_ALLOWED, "kind", "alert");
-    if (grant_check(grant, event, bytes.length, err) != 0)
+    return 0;
+}
+
+static int admit_event(struct admit *a, const struct grant *grant, struct slice bytes,
+                       struct entry *e, struct wb_error *err) {
+    if (decode(a, bytes, err) != 0)
         return -1;
     e->event = bytes;
     if (!header_read(bytes.data, bytes.length, &e->header))
         return problem(err, WB_E_EVENT_MALFORMED, "%zu bytes", bytes.length);
-    return 0;
+    return grant_check(grant, &e->header, bytes.length, err);
 }
 
 static struct publish *new_publish(struct admit *a, struct intake *intake,
