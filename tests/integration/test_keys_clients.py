@@ -156,6 +156,55 @@ class TestFiles:
         assert str(tmp_path / "missing") in said and "waybill keygen" in said
 
 
+class TestTheRealBroker:
+    """waybilld with --curve=all, keys by `waybill keygen`, admission by `waybill admin`."""
+
+    @pytest.fixture
+    def keyed(self, make_broker, cli, database, tmp_path):
+        """Two brokers of one key on one database, and pairs for a source and a follower."""
+        for name in ("broker", "permits", "board"):
+            cli("keygen", "--out", f"{name}.key")
+        arguments = ["--curve=all", f"--key-file={tmp_path / 'broker.key'}"]
+        pair = [make_broker(arguments=arguments) for _ in range(2)]
+        pair[0].start()
+        pair[1].start(ready=False)
+        cli.use(WAYBILL_DATABASE=database, WAYBILL_SERVER_KEY="broker.key.pub",
+                WAYBILL_INGEST=",".join(broker.ingest for broker in pair),
+                WAYBILL_STREAMS=",".join(broker.streams for broker in pair))
+        return pair
+
+    def test_source_and_follower(self, keyed, cli):
+        cli.use(WAYBILL_KEY_FILE="permits.key")
+        said = cli("publish", "--source", "permits", "--timeout", "5", "-", input=EVENT, status=1)
+        assert UNKNOWN in said.stderr
+        cli("admin", "source", "add", "permits", "--key", "permits.key.pub", "--everything")
+        cli("admin", "follower", "add", "board", "--key", "board.key.pub")
+        done = cli("publish", "--source", "permits", "--timeout", "30", "-", input=EVENT)
+        assert done.stdout.startswith("offset 1 ")
+        cli.use(WAYBILL_KEY_FILE="board.key")
+        told = cli("tail", "--from", "start", "--count", "1").stdout
+        assert json.loads(told)["case_no"] == "A-1"
+
+    def test_takeover_with_keys(self, keyed, cli, tmp_path):
+        cli("admin", "source", "add", "permits", "--key", "permits.key.pub", "--everything")
+        cli("admin", "follower", "add", "board", "--key", "board.key.pub")
+        gateway = Gateway(
+            ",".join(broker.streams for broker in keyed), tmp_path / "logs" / "gateway.log",
+            arguments=["--server-key", str(tmp_path / "broker.key.pub"),
+                       "--key-file", str(tmp_path / "board.key")])
+        gateway.start()
+        try:
+            def ready(broker):
+                return gateway.get("/readyz")[2].decode() == f"ready, with {broker.streams}\n"
+            assert ready(keyed[0])
+            keyed[0].kill()
+            wait.until(lambda: ready(keyed[1]), 20, "the other broker")
+            cli.use(WAYBILL_KEY_FILE="permits.key")
+            cli("publish", "--source", "permits", "--timeout", "30", "-", input=EVENT)
+        finally:
+            gateway.close()
+
+
 class TestDocuments:
     def test_the_python_client_shows_its_key(self, proto, admitted, server, permits):
         modules = os.path.dirname(os.path.dirname(os.path.dirname(proto.event.__file__)))
