@@ -4,7 +4,12 @@
 
 #include <string.h>
 
-enum { FIELD_EVENT_ID = 1, FIELD_CASE_NO = 3, FIELD_STAGE = 5 }; /* of event.proto */
+enum {
+    FIELD_EVENT_ID = 1,
+    FIELD_KIND = 2,
+    FIELD_CASE_NO = 3,
+    FIELD_STAGE = 5
+}; /* of event.proto */
 
 static void take(char text[GIST_TEXT], const struct wire_field *field) {
     size_t bytes = field->length < GIST_TEXT ? field->length : GIST_TEXT - 1;
@@ -22,6 +27,8 @@ void gist_read(struct gist *gist, const uint8_t *event, size_t bytes) {
             take(gist->event_id, &field);
         else if (field.number == FIELD_CASE_NO && field.type == WIRE_BYTES)
             take(gist->case_no, &field);
+        else if (field.number == FIELD_KIND && field.type == WIRE_VARINT)
+            gist->kind = (Waybill__V1__Kind)field.value;
         else if (field.number == FIELD_STAGE && field.type == WIRE_VARINT)
             gist->stage = (wb_stage)field.value;
     }

@@ -12,6 +12,7 @@
 struct gist {
     char event_id[GIST_TEXT], case_no[GIST_TEXT];
     wb_stage stage; /* 0 if it has none */
+    Waybill__V1__Kind kind;
 };
 
 /* What cannot be read stays empty. */

@@ -100,6 +100,12 @@ static int hold(struct outbox *o, const void *event, size_t bytes, void *tag,
     return 1;
 }
 
+static bool damaged(const struct outbox *o, struct wb_error *err) {
+    if (o->damage.code && err)
+        *err = o->damage;
+    return o->damage.code;
+}
+
 int outbox_put(struct outbox *o, const void *event, size_t bytes, void *tag, struct wb_error *err) {
     if (!o->spool) {
         int added = window_add(&o->window, event, bytes, 0, tag);
@@ -107,6 +113,8 @@ int outbox_put(struct outbox *o, const void *event, size_t bytes, void *tag, str
             problem(err, WB_E_SYSTEM, "no memory for an event of %zu bytes", bytes);
         return added;
     }
+    if (damaged(o, err))
+        return -1;
     if (o->holding)
         return hold(o, event, bytes, tag, err);
     struct spool_event one = {.data = event, .bytes = bytes, .tag = tag};
@@ -125,13 +133,13 @@ int outbox_release(struct outbox *o, struct wb_error *err) {
     size_t count = o->held_count;
     for (size_t i = 0; i < count; at += o->held_list[i++].bytes)
         o->held_list[i].data = at;
-    int failed = count ? spool_append(o->spool, o->held_list, count, err) : 0;
+    int failed = count && (damaged(o, err) || spool_append(o->spool, o->held_list, count, err));
     if (count && !failed)
         adopt(o, o->held_list, count);
     o->holding = false;
     o->held_count = 0;
     buffer_clear(&o->held);
-    return failed;
+    return failed ? -1 : 0;
 }
 
 void outbox_answered(struct outbox *o, uint64_t seq, const struct wb_error *refusal,
@@ -155,13 +163,13 @@ void outbox_answered(struct outbox *o, uint64_t seq, const struct wb_error *refu
     o->answered = seq;
 }
 
-/* Keeps an error: the spool is damaged, or there is another try in a while. */
+/* Keeps an error: there is another try in a while, or the spool is damaged, and only what is in the
+ * window still goes. */
 static void failed(struct outbox *o, const struct wb_error *err, int64_t now_us,
                    int64_t *retry_us) {
-    if (err->retriable)
-        o->trouble = *err;
-    else
-        o->broken = *err;
+    o->trouble = *err;
+    if (!err->retriable)
+        o->damage = *err;
     *retry_us = now_us + RETRY_US;
 }
 
@@ -188,6 +196,8 @@ static bool settle(struct outbox *o, int64_t now_us) {
 }
 
 static bool settle_due(const struct outbox *o, int64_t now_us, bool all) {
+    if (o->damage.code)
+        return false;
     uint64_t events = o->answered - o->settled;
     return events && (all || now_us >= o->settle_retry_us) &&
            (all || events >= SETTLE_EVENTS || now_us - o->answered_us >= SETTLE_US);
@@ -205,7 +215,7 @@ static void fill(struct outbox *o, int64_t now_us) {
     struct wb_error err;
     uint64_t before = o->read;
     if (o->read == o->last || o->refused_count >= REFUSED_MOST || !window_has_room(o) ||
-        now_us < o->fill_retry_us)
+        now_us < o->fill_retry_us || o->damage.code)
         return;
     if (spool_read(o->spool, o->read, take, o, &err))
         failed(o, &err, now_us, &o->fill_retry_us);
@@ -216,6 +226,8 @@ static void fill(struct outbox *o, int64_t now_us) {
 int outbox_tend(struct outbox *o, int64_t now_us, bool all) {
     if (!o->spool)
         return 0;
+    if (o->damage.code && !window_count(&o->window))
+        o->broken = o->damage;
     if (o->broken.code)
         return -1;
     while (settle_due(o, now_us, all) && settle(o, now_us))

@@ -32,6 +32,7 @@ struct outbox {
     int64_t settle_retry_us, fill_retry_us; /* after an error, it is not tried before */
     bool shrinking;
 
+    struct wb_error damage;  /* code 0, or that nothing can be read or stored any more */
     struct wb_error broken;  /* code 0, or why the spool cannot be gone on with */
     struct wb_error trouble; /* what went wrong last and may pass; code 0: nothing does */
 };

@@ -172,7 +172,9 @@ static void answer(const struct session *s, struct window_item item,
                                  .code = from->code,
                                  .event_id = gist.event_id,
                                  .case_no = gist.case_no,
-                                 .stage = gist.stage};
+                                 .stage = gist.stage,
+                                 .kind = gist.kind,
+                                 .bytes = item.bytes};
     if (from->refusal) {
         frame_refusal_error(from->refusal, &refusal);
         receipt.refusal = &refusal;

@@ -28,9 +28,8 @@ static const char schema[] =
     " code INTEGER NOT NULL, name TEXT NOT NULL, message TEXT NOT NULL, detail TEXT NOT NULL,"
     " hint TEXT NOT NULL, field TEXT NOT NULL, event BLOB NOT NULL);";
 
-static const char salvage[] =
-    "move it away with its -wal and -shm to begin a new one; "
-    "'A damaged spool' in docs/publisher.md says how to get at its events";
+static const char salvage[] = "move it away with its -wal and -shm, and get what can be read "
+                              "into a new one: waybill spool salvage DAMAGED NEW";
 
 static int damaged(const char *path, const char *how, struct wb_error *err) {
     problem(err, WB_E_SPOOL, "%.120s is damaged: %s", path, how);

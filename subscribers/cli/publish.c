@@ -22,13 +22,15 @@
 #include <unistd.h>
 #include <waybill/publisher.h>
 
-#define PENDING_MAX   8192                       /* lines without an acknowledgement */
-#define PENDING_BYTES ((size_t)8 * 1024 * 1024)  /* of them */
-#define ARENA_BYTES   ((size_t)16 * 1024 * 1024) /* one event, parsed */
-#define WORD_AFTER_US INT64_C(2000000)           /* without the broker, before it is said */
+#define PENDING_MAX   8192                        /* lines without an acknowledgement */
+#define PENDING_BYTES ((size_t)8 * 1024 * 1024)   /* of them */
+#define SPOOLED_BYTES ((size_t)256 * 1024 * 1024) /* the same with a spool */
+#define HELD_MAX      256                         /* events that are put into the spool together */
+#define ARENA_BYTES   ((size_t)16 * 1024 * 1024)  /* one event, parsed */
+#define WORD_AFTER_US INT64_C(2000000)            /* without the broker, before it is said */
 
 struct publish {
-    const char *source, *ingest, *file;
+    const char *source, *ingest, *file, *spool;
     struct command_keys keys;
     bool json, codes;
     int timeout_ms; /* without any acknowledgement; -1: none */
@@ -37,91 +39,49 @@ struct publish {
     struct arena arena;
     struct lines lines;
     size_t published, repeated, refused;
-    bool up, told;                /* the session; that it is waited for */
-    int64_t waiting_us;           /* since when events wait and nothing comes */
-    struct sent *oldest, *newest; /* without a receipt */
-    size_t pending_bytes;         /* their lines */
+    bool up, told;        /* the session; that it is waited for */
+    int64_t waiting_us;   /* since when events wait and nothing comes */
+    size_t pending_bytes; /* of events without a receipt */
+    size_t held;          /* events that are not in the spool yet */
     struct wb_error fatal;
     bool failed;
 };
 
-/* What the acknowledgement's line repeats of the event; the tag of wb_publisher_send. Receipts come
- * in the order of the events, so those that wait form a queue. */
-struct sent {
-    struct sent *next;
-    size_t line, bytes; /* the line's number and length */
-    const char *stage;
-    const char *case_no;
-    char event_id[];
-};
-
-static struct sent *sent_new(size_t line, size_t bytes, const wb_event *event) {
-    size_t id = strlen(event->event_id) + 1, number = strlen(event->case_no) + 1;
-    struct sent *sent = malloc(sizeof *sent + id + number);
-    if (!sent)
-        return NULL;
-    sent->next = NULL;
-    sent->line = line;
-    sent->bytes = bytes;
-    sent->stage = event->stage ? stage_name(event->stage) : kind_name(event->kind);
-    memcpy(sent->event_id, event->event_id, id);
-    sent->case_no = memcpy(sent->event_id + id, event->case_no, number);
-    return sent;
-}
-
-static void sent_push(struct publish *p, struct sent *sent) {
-    if (p->oldest)
-        p->newest->next = sent;
-    else
-        p->oldest = sent;
-    p->newest = sent;
-    p->pending_bytes += sent->bytes;
-}
-
-/* Takes the newest back. */
-static void sent_pop(struct publish *p) {
-    struct sent **at = &p->oldest, *before = NULL;
-    while (*at != p->newest) {
-        before = *at;
-        at = &before->next;
-    }
-    p->pending_bytes -= (*at)->bytes;
-    free(*at);
-    *at = NULL;
-    p->newest = before;
-}
-
-static void sent_free_all(struct publish *p) {
-    for (struct sent *sent = p->oldest, *next; sent; sent = next) {
-        next = sent->next;
-        free(sent);
-    }
-}
-
-static void print_refusal(struct publish *p, size_t line, const struct wb_error *err) {
+/* Of a line, or line 0 and an event that an earlier run put into the spool. */
+static void print_refusal(struct publish *p, size_t line, const char *event_id,
+                          const struct wb_error *err) {
     p->refused++;
     if (p->json) {
-        command_print_json(
-            "publish", json_pack("{sIs{siss#ssssssss}}", "line", (json_int_t)line, "refusal",
-                                 "code", err->code, "name", problem_name(err->code),
-                                 (int)strlen(problem_name(err->code)), "message", err->message,
-                                 "detail", err->detail, "hint", err->hint, "field", err->field));
+        json_t *object =
+            json_pack("{s{siss#ssssssss}}", "refusal", "code", err->code, "name",
+                      problem_name(err->code), (int)strlen(problem_name(err->code)), "message",
+                      err->message, "detail", err->detail, "hint", err->hint, "field", err->field);
+        if (object && line)
+            json_object_set_new(object, "line", json_integer((json_int_t)line));
+        else if (object)
+            json_object_set_new(object, "event_id", json_string(event_id));
+        command_print_json("publish", object);
         return;
     }
     char words[600];
     fflush(stdout);
-    fprintf(stderr, "line %zu: %s\n", line, problem_line(err, words, sizeof words));
+    if (line)
+        fprintf(stderr, "line %zu: %s\n", line, problem_line(err, words, sizeof words));
+    else
+        fprintf(stderr, "%s, stored by an earlier run: %s\n", event_id,
+                problem_line(err, words, sizeof words));
 }
 
-static void print_receipt(const struct publish *p, const struct sent *sent,
-                          const struct wb_receipt *receipt) {
+static void print_receipt(const struct publish *p, size_t line, const struct wb_receipt *receipt) {
     char link[1024] = "";
     if (p->codes)
-        wb_publisher_link(p->publisher, sent->case_no, receipt->code, link, sizeof link);
+        wb_publisher_link(p->publisher, receipt->case_no, receipt->code, link, sizeof link);
     if (p->json) {
-        json_t *object = json_pack("{sIsIsbssss}", "line", (json_int_t)sent->line, "offset",
-                                   (json_int_t)receipt->offset, "repeat", receipt->repeat,
-                                   "event_id", sent->event_id, "case_no", sent->case_no);
+        json_t *object =
+            json_pack("{sIsbssss}", "offset", (json_int_t)receipt->offset, "repeat",
+                      receipt->repeat, "event_id", receipt->event_id, "case_no", receipt->case_no);
+        if (object && line)
+            json_object_set_new(object, "line", json_integer((json_int_t)line));
         if (object && p->codes)
             json_object_set_new(object, "code", json_string(receipt->code));
         if (object && *link)
@@ -129,7 +89,8 @@ static void print_receipt(const struct publish *p, const struct sent *sent,
         command_print_json("publish", object);
         return;
     }
-    printf("offset %" PRIu64 "  %s  %s", receipt->offset, sent->case_no, sent->stage);
+    printf("offset %" PRIu64 "  %s  %s", receipt->offset, receipt->case_no,
+           receipt->stage ? stage_name(receipt->stage) : kind_name(receipt->kind));
     if (p->codes)
         printf("  code %s", receipt->code);
     if (*link)
@@ -139,18 +100,17 @@ static void print_receipt(const struct publish *p, const struct sent *sent,
 
 static void on_receipt(void *arg, const struct wb_receipt *receipt) {
     struct publish *p = arg;
-    struct sent *sent = receipt->tag;
+    size_t line = (uintptr_t)receipt->tag;
     p->waiting_us = monotonic_us();
     if (receipt->refusal) {
-        print_refusal(p, sent->line, receipt->refusal);
+        print_refusal(p, line, receipt->event_id, receipt->refusal);
     } else {
         p->published += !receipt->repeat;
         p->repeated += receipt->repeat;
-        print_receipt(p, sent, receipt);
+        print_receipt(p, line, receipt);
     }
-    p->oldest = sent->next;
-    p->pending_bytes -= sent->bytes;
-    free(sent);
+    if (line)
+        p->pending_bytes -= receipt->bytes;
 }
 
 static void on_session(void *arg, bool up, const char *words) {
@@ -246,9 +206,20 @@ static bool give_up(struct publish *p, const struct wb_error *err) {
     return false;
 }
 
-/* The library holds twice as many bytes, and then waits within a call for as long as it takes. */
+/* The library holds twice as many bytes, and then waits within a call for as long as it takes. A
+ * spool holds more, but fails when it is full. */
 static bool has_room(const struct publish *p) {
+    if (p->spool)
+        return p->pending_bytes < SPOOLED_BYTES;
     return wb_publisher_pending(p->publisher) < PENDING_MAX && p->pending_bytes < PENDING_BYTES;
+}
+
+/* Puts what is held on the disk. */
+static bool store(struct publish *p) {
+    struct wb_error err;
+    bool done = !p->held || !wb_publisher_release(p->publisher, &err);
+    p->held = 0;
+    return done || give_up(p, &err);
 }
 
 static bool publish_line(struct publish *p, const char *line, size_t length) {
@@ -262,7 +233,7 @@ static bool publish_line(struct publish *p, const char *line, size_t length) {
     struct wb_error err;
     wb_event *event = parse(p, line, length, &err);
     if (!event) {
-        print_refusal(p, p->lines.number, &err);
+        print_refusal(p, p->lines.number, NULL, &err);
         return true;
     }
     while (!has_room(p) && !command_stopped)
@@ -270,18 +241,18 @@ static bool publish_line(struct publish *p, const char *line, size_t length) {
             p->failed = true;
             return false;
         }
-    struct sent *sent = sent_new(p->lines.number, length, event);
-    if (!sent) {
-        problem(&err, WB_E_SYSTEM, "no memory");
-        return give_up(p, &err);
-    }
-    sent_push(p, sent);
-    if (!wb_publisher_send(p->publisher, event, sent, &err))
-        return true;
-    sent_pop(p);
+    size_t bytes = protobuf_c_message_get_packed_size(&event->base);
+    /* The tag is the line itself, not an address. */
+    void *tag = (void *)(uintptr_t)p->lines.number; // NOLINT(performance-no-int-to-ptr)
+    p->pending_bytes += bytes;
+    if (p->spool && p->held++ == 0)
+        wb_publisher_hold(p->publisher);
+    if (!wb_publisher_send(p->publisher, event, tag, &err))
+        return p->held < HELD_MAX || store(p);
+    p->pending_bytes -= bytes;
     if (!is_of_the_event(&err))
         return give_up(p, &err);
-    print_refusal(p, p->lines.number, &err);
+    print_refusal(p, p->lines.number, NULL, &err);
     return true;
 }
 
@@ -297,10 +268,12 @@ static bool publish_next(struct publish *p) {
     case LINES_TOO_LONG:
         problem(&err, WB_E_FORMAT, "the line is longer than %zu bytes", LINES_BYTES_MAX);
         problem_hint(&err, "write one event a line");
-        print_refusal(p, p->lines.number, &err);
+        print_refusal(p, p->lines.number, NULL, &err);
         return true;
     case LINES_NONE:
         fflush(stdout);
+        if (!store(p))
+            return false;
         p->failed |= !pump(p, pending ? 20 : 0);
         return !p->failed;
     case LINES_ERROR:
@@ -329,8 +302,11 @@ static int publish_all(struct publish *p) {
     p->waiting_us = begin_us;
     while (!command_stopped && !ferror(stdout) && publish_next(p))
         ;
+    store(p);
     while (!command_stopped && !p->failed && wb_publisher_pending(p->publisher))
         p->failed |= !pump(p, 100);
+    if (!command_stopped && !p->failed)
+        wb_publisher_flush(p->publisher, 0, NULL); /* the spool knows it all at once */
     size_t pending = wb_publisher_pending(p->publisher);
     if (command_stopped) {
         fflush(stdout);
@@ -339,6 +315,9 @@ static int publish_all(struct publish *p) {
                 "is known is recognised\n",
                 pending);
     }
+    if (p->spool && pending)
+        fprintf(stderr, "waybill publish: %zu events wait in %s, and go with the next run\n",
+                pending, p->spool);
     print_summary(p, monotonic_us() - begin_us);
     if (!command_flush("publish")) {
         fputs("waybill publish: not all acknowledgements could be written\n", stderr);
@@ -348,7 +327,7 @@ static int publish_all(struct publish *p) {
     return all ? COMMAND_DONE : COMMAND_FAILED;
 }
 
-enum { OPTION_INGEST = 256, OPTION_JSON, OPTION_CODES, OPTION_TIMEOUT };
+enum { OPTION_INGEST = 256, OPTION_JSON, OPTION_CODES, OPTION_TIMEOUT, OPTION_SPOOL };
 
 static const struct argp_option options[] = {
     {"source", 's', "NAME", 0, "In whose name the events come; required", 0},
@@ -357,6 +336,8 @@ static const struct argp_option options[] = {
     COMMAND_KEY_OPTIONS,
     {"json", OPTION_JSON, 0, 0, "Print acknowledgements and refusals as JSON", 0},
     {"codes", OPTION_CODES, 0, 0, "Print each case's code and link", 0},
+    {"spool", OPTION_SPOOL, "FILE", 0,
+     "Keep what has no acknowledgement in this file, and send what an earlier run left there", 0},
     {"timeout", OPTION_TIMEOUT, "SECONDS", 0,
      "Give up when nothing is acknowledged for so long [wait for ever]", 0},
     {0}};
@@ -372,6 +353,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
         break;
     case OPTION_JSON:
         p->json = true;
+        break;
+    case OPTION_SPOOL:
+        p->spool = arg;
         break;
     case OPTION_CODES:
         p->codes = true;
@@ -420,11 +404,12 @@ static int publish_from(struct publish *p, int fd) {
                                         .receipt = on_receipt,
                                         .session = on_session,
                                         .arg = p,
-                                        .stop = &command_stopped};
+                                        .stop = &command_stopped,
+                                        .spool = p->spool};
     p->publisher = wb_publisher_open(p->ingest, p->source, &with, &err);
     if (!p->publisher) {
         command_complain("publish", &err);
-        return COMMAND_USAGE;
+        return err.code == WB_E_SPOOL ? COMMAND_FAILED : COMMAND_USAGE;
     }
     arena_init(&p->arena, ARENA_BYTES);
     int status = COMMAND_FAILED;
@@ -433,7 +418,6 @@ static int publish_from(struct publish *p, int fd) {
     lines_free(&p->lines);
     arena_free(&p->arena);
     wb_publisher_close(p->publisher);
-    sent_free_all(p);
     return status;
 }
 

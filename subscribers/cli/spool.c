@@ -170,15 +170,29 @@ static int run_discard(struct spool_command *c) {
     return run_move(c, wb_spool_discard, "discarded");
 }
 
+static int run_salvage(struct spool_command *c) {
+    struct wb_error err;
+    uint64_t events, dead;
+    if (wb_spool_salvage(c->path, c->ids[0], &events, &dead, &err))
+        return complain(&err);
+    if (c->json)
+        command_print_json("spool", json_pack("{sIsI}", "events", (json_int_t)events,
+                                              "dead_letters", (json_int_t)dead));
+    else
+        printf("%s has %" PRIu64 " events that wait and %" PRIu64 " dead letters\n", c->ids[0],
+               events, dead);
+    return COMMAND_DONE;
+}
+
 static const struct action {
     const char *name;
     int (*run)(struct spool_command *c);
     bool chooses; /* takes event ids, or --all */
+    bool damaged; /* works on a file that cannot be opened otherwise */
 } actions[] = {
-    {"status", run_status, false},
-    {"list", run_list, false},
-    {"retry", run_retry, true},
-    {"discard", run_discard, true},
+    {"status", run_status, false, false},  {"list", run_list, false, false},
+    {"retry", run_retry, true, false},     {"discard", run_discard, true, false},
+    {"salvage", run_salvage, false, true},
 };
 
 static const struct action *action_of(const struct spool_command *c) {
@@ -201,10 +215,13 @@ static const struct argp_option options[] = {
 static void check(const struct spool_command *c, struct argp_state *state) {
     const struct action *action = action_of(c);
     if (!action)
-        argp_error(state, "'%s': say status, list, retry or discard", c->action ? c->action : "");
+        argp_error(state, "'%s': say status, list, retry, discard or salvage",
+                   c->action ? c->action : "");
     else if (!c->path)
         argp_error(state, "name the spool's file");
-    else if (!action->chooses && c->id_count)
+    else if (action->damaged && c->id_count != 1)
+        argp_error(state, "name the damaged file and a new one");
+    else if (!action->chooses && !action->damaged && c->id_count)
         argp_error(state, "'%s' is too much", c->ids[0]);
     else if (action->chooses && c->all == (c->id_count > 0))
         argp_error(state, "name event ids, or say --all");
@@ -253,7 +270,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
 static const struct argp argp = {
     options,
     parse_option,
-    "status|list PATH\nretry PATH ID…|--all\ndiscard PATH ID…|--all --yes",
+    "status|list PATH\nretry PATH ID…|--all\ndiscard PATH ID…|--all --yes\nsalvage DAMAGED NEW",
     "Shows what waits in a publisher's spool and, as dead letters, what the broker refused; puts "
     "dead letters back at the end of the queue, after somebody has mended the grant that was "
     "missing, or throws them away. All of it works beside the publisher, which sends what came "
@@ -270,8 +287,9 @@ int command_spool(int argc, char **argv) {
         return COMMAND_USAGE;
     }
     command_catch_signals();
-    c.spool = wb_spool_open(c.path, &err);
-    int status = c.spool ? action_of(&c)->run(&c) : complain(&err);
+    const struct action *action = action_of(&c);
+    c.spool = action->damaged ? NULL : wb_spool_open(c.path, &err);
+    int status = c.spool || action->damaged ? action->run(&c) : complain(&err);
     if (!command_flush("spool"))
         status = COMMAND_FAILED;
     wb_spool_close(c.spool);

@@ -67,12 +67,27 @@ def test_receipts_bring_codes_and_links(programs, broker):
     assert again == first.replace("offset 1", "offset 1 (known already)")
 
 
+def test_a_spool_outlives_the_program(programs, broker, cli, tmp_path):
+    spool = tmp_path / "permits.spool"
+    assert start(programs[-1], broker.ingest, spool) == "taken\n"
+    broker.stop()
+    path, libraries = programs[-1]
+    done = subprocess.run([path, broker.ingest, spool], capture_output=True, text=True,
+                          env={**clean_environment(), "LD_LIBRARY_PATH": libraries})
+    assert done.stdout == "taken\n" and "3 events have no receipt yet" in done.stderr
+    broker.start()
+    printed = cli("publish", "--source", "permits", "--spool", spool, "-", input="").stdout
+    assert printed.splitlines() == [f"offset {n}  A-3  UNDER_REVIEW  repeat" for n in (1, 2, 3)]
+
+
 def test_only_the_interface_is_exported(package):
     library, = paths.Path(package).parent.glob("libwaybill-publisher.so.0")
     symbols = run("nm", "-D", "--defined-only", library).split("\n")
     names = {line.split()[-1].split("@")[0] for line in symbols if " " in line}
-    header = (paths.ROOT / "adapters/lib/waybill/publisher.h").read_text()
-    declared = set(re.findall(r"\b(wb_publisher_\w+)\(", header))
+    headers = [(paths.ROOT / "adapters/lib/waybill" / name).read_text()
+               for name in ("publisher.h", "spool.h")]
+    declared = set(re.findall(r"\b(wb_(?:publisher|spool)_\w+)\(", "".join(headers)))
+    declared -= {"wb_spool_fn"}
     ours = {name for name in names if not re.fullmatch(r"waybill__v1__\w+__descriptor", name)}
     extra = {name for name in ours - declared
              if not re.match(r"WAYBILL_PUBLISHER_0$|_*(asan|odr_asan|ubsan)", name)}

@@ -413,9 +413,9 @@ static void test_a_damaged_file(void **state) {
     snprintf(path, sizeof path, "%s/copy", f->folder);
 
     write_file(path, data, bytes / 2 / 4096 * 4096);
-    refuse_untouched(f, path, "is damaged", "A damaged spool");
+    refuse_untouched(f, path, "is damaged", "waybill spool salvage");
     write_file(path, data, bytes - 100);
-    refuse_untouched(f, path, "is damaged", "A damaged spool");
+    refuse_untouched(f, path, "is damaged", "waybill spool salvage");
     memset(data, 0x5a, 16);
     write_file(path, data, bytes);
     refuse_untouched(f, path, "is not a spool", "another path");
@@ -448,14 +448,14 @@ static void test_a_file_that_was_not_closed(void **state) {
 
     write_file(wal, log, log_bytes);
     write_file(path, "", 0);
-    refuse_untouched(f, path, "is empty, and events are in its -wal", "A damaged spool");
+    refuse_untouched(f, path, "is empty, and events are in its -wal", "waybill spool salvage");
     remove_beside(f, "copy");
 
     write_file(path, data, bytes);
     write_file(wal, log, log_bytes);
     memset(data + 8 * 4096, 0x5a, 2048); /* a page in the middle */
     write_file(path, data, bytes);
-    refuse_untouched(f, path, "is damaged", "A damaged spool");
+    refuse_untouched(f, path, "is damaged", "waybill spool salvage");
     remove_beside(f, "copy");
     free(data);
     free(log);

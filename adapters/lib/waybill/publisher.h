@@ -35,8 +35,11 @@ struct wb_receipt {
     bool repeat;                    /* the log had it already, at that offset */
     const char *code;               /* the case's code if want_codes, else "" */
     const struct wb_error *refusal; /* NULL unless refused; with a spool, it is in it then */
-    const char *event_id, *case_no; /* the event's */
-    wb_stage stage;                 /* 0 if it has none */
+    /* of the event, also where the tag is lost */
+    const char *event_id, *case_no;
+    wb_stage stage; /* 0 if it has none */
+    Waybill__V1__Kind kind;
+    size_t bytes; /* encoded */
 };
 
 /* Called from within send, poll, flush and release, once for each event, in their order; with a

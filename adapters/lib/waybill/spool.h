@@ -57,6 +57,11 @@ WB_EXPORT int wb_spool_retry(wb_spool *spool, const char *event_id, uint64_t *co
 WB_EXPORT int wb_spool_discard(wb_spool *spool, const char *event_id, uint64_t *count,
                                struct wb_error *err);
 
+/* Copies what can be read of a damaged spool, in its order, into a new one at a path where no file
+ * is. The damaged one stays as it is. */
+WB_EXPORT int wb_spool_salvage(const char *damaged, const char *path, uint64_t *events,
+                               uint64_t *dead_letters, struct wb_error *err);
+
 #ifdef __cplusplus
 }
 #endif
