@@ -28,12 +28,14 @@ class Postgres:
     """PostgreSQL does not run as root: started by root it belongs to the package's account.
 
     directory: where its data lies, instead of the temporary directory. addresses: more than
-    loopback to listen on, and to let in from."""
+    loopback to listen on, and to let in from. settings: of the server, beside or instead of those
+    below."""
 
-    def __init__(self, directory=None, addresses=()):
+    def __init__(self, directory=None, addresses=(), settings=None):
         self.bin = _binaries()
         self.port = wait.free_port()
         self.addresses = ["127.0.0.1", *addresses]
+        self.settings = settings or {}
         self.base = Path(tempfile.mkdtemp(prefix="waybill-postgres-", dir=directory))
         self.data = self.base / "data"
         self.log = self.base / "log"
@@ -60,7 +62,7 @@ class Postgres:
         """Starts it and waits until it takes connections."""
         settings = {"listen_addresses": ",".join(self.addresses), "port": self.port,
                     "unix_socket_directories": "", "max_connections": "200",
-                    "shared_buffers": "64MB", "log_min_messages": "warning"}
+                    "shared_buffers": "64MB", "log_min_messages": "warning", **self.settings}
         options = [f"--{name}={value}" for name, value in settings.items()]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
