@@ -74,7 +74,7 @@
     " ORDER BY case_no, event_offset"
 /* So many, at random; one with many events is the likelier to be taken. */
 #define SQL_VERIFY_SAMPLE                                                                          \
-    " WHERE case_no = ANY (ARRAY(SELECT DISTINCT case_no FROM waybill.event WHERE event_offset"    \
-    " IN (SELECT %llu + floor(random() * %llu)::bigint FROM generate_series(1, %llu))))"
+    " WHERE case_no = ANY (ARRAY(SELECT case_no FROM waybill.event WHERE event_offset"             \
+    " = ANY (ARRAY(SELECT %llu + floor(random() * %llu)::bigint FROM generate_series(1, %llu)))))"
 
 #endif

@@ -37,8 +37,8 @@ def time(us):
 def insert(cursor, leaf, source, offset, message):
     recorded = MORNING + (offset - 1) * DAY // PER_LEAF
     cursor.execute(
-        f"INSERT INTO waybill.{leaf} VALUES (%s, %s, %s, %s, %s, %s, {time(message.occurred_at_us)},"
-        f" %s, {time(recorded)}, %s)",
+        f"INSERT INTO waybill.{leaf} VALUES (%s, %s, %s, %s, %s, %s,"
+        f" {time(message.occurred_at_us)}, %s, {time(recorded)}, %s)",
         (offset, source, message.event_id, message.case_no, message.kind, message.stage,
          message.utc_offset_minutes, message.SerializeToString()))
 
