@@ -4,6 +4,7 @@ What the broker makes of it is tested where the broker is."""
 
 import json
 import os
+import re
 import stat
 import subprocess
 
@@ -332,3 +333,29 @@ def test_the_leaves(admin, database):
     assert first["bytes"] > 0 and first["sealed"] and not second["sealed"]
     text = admin("partitions").stdout
     assert "frozen" in text and "open" in text and "KiB" in text
+
+
+# The document.
+
+OPERATIONS = (paths.ROOT / "docs" / "operations.md").read_text()
+
+
+def test_the_commands_of_the_document(cli, database):
+    """Run as they stand there, one after the other."""
+    cli.use(WAYBILL_DATABASE=database, PATH=f"{paths.BUILD / 'bin'}:{os.environ['PATH']}")
+    for title in ("### Commands", "## Proving that the log is sound"):
+        block = re.search(r"```sh\n(.*?)```", OPERATIONS[OPERATIONS.index(title):], re.S).group(1)
+        done = subprocess.run(["bash", "-euc", block], cwd=cli.directory, env=cli.environment,
+                              capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert rows(database, "SELECT name, regions, cases, rate_events, event_bytes"
+                " FROM waybill.source") == [("permits", ["3204"], ["320411-"], 200, 8192)]
+
+
+def test_the_checks_are_those_of_the_document(admin):
+    admin("source", "add", "permits", "--everything")
+    checks = json.loads(admin("verify", "--json").stdout)["checks"]
+    documented = re.findall(r"^\| `(\w+)` \| (.*) \|$",
+                            OPERATIONS[OPERATIONS.index("| check | proves |"):].split("\n\n")[0],
+                            re.M)
+    assert documented == [(check["name"], check["proves"]) for check in checks]
