@@ -8,9 +8,11 @@
 #include "broker/journal/statements.h"
 #include "broker/journal/submission.h"
 
+#define PIECE_BYTES (64 * 1024)
+
 bool batch_init(struct batch *b, size_t max_events) {
     memset(b, 0, sizeof *b);
-    buffer_init(&b->copy, 0);
+    buffer_init(&b->piece, 0);
     b->last = &b->first;
     b->seen = repeat_new(max_events);
     return b->seen != NULL;
@@ -18,7 +20,7 @@ bool batch_init(struct batch *b, size_t max_events) {
 
 void batch_free(struct batch *b) {
     repeat_free(b->seen);
-    buffer_free(&b->copy);
+    buffer_free(&b->piece);
 }
 
 void batch_add(struct batch *b, struct submission *s) {
@@ -83,24 +85,44 @@ static void number_entry(struct batch *b, const struct batch *ahead, const struc
         e->offset = same->offset;
     } else if (!e->repeat) {
         e->offset = ++b->last_offset;
-        put_row(&b->copy, e, s->source->id, b->recorded_at_us);
     }
 }
 
-bool batch_number(struct batch *b, const struct batch *ahead, uint64_t first,
+void batch_number(struct batch *b, const struct batch *ahead, uint64_t first,
                   int64_t recorded_at_us) {
     b->first_offset = first;
     b->last_offset = first - 1;
     b->recorded_at_us = recorded_at_us;
     repeat_clear(b->seen);
-    buffer_clear(&b->copy);
-    buffer_append(&b->copy, copy_head, sizeof copy_head);
     for (struct submission *s = b->first; s; s = s->next)
         for (size_t i = 0; i < s->count; i++)
             if (!s->entries[i].refusal)
                 number_entry(b, ahead, s, &s->entries[i]);
-    buffer_be16(&b->copy, UINT16_MAX);
-    return !b->copy.failed;
+}
+
+void batch_rewind(struct batch *b) {
+    b->sent = (struct batch_at){.submission = b->first};
+    b->begun = b->ended = false;
+}
+
+bool batch_next_piece(struct batch *b) {
+    buffer_clear(&b->piece);
+    if (b->ended)
+        return false;
+    if (!b->begun)
+        buffer_append(&b->piece, copy_head, sizeof copy_head);
+    b->begun = true;
+    for (struct batch_at *at = &b->sent; at->submission;
+         at->submission = at->submission->next, at->entry = 0)
+        for (struct submission *s = at->submission; at->entry < s->count; at->entry++) {
+            if (b->piece.length >= PIECE_BYTES)
+                return true;
+            if (entry_is_new(&s->entries[at->entry]))
+                put_row(&b->piece, &s->entries[at->entry], s->source->id, b->recorded_at_us);
+        }
+    buffer_be16(&b->piece, UINT16_MAX);
+    b->ended = true;
+    return true;
 }
 
 static bool in_doubt(const struct submission *s, const struct entry *e, enum batch_doubt doubt) {

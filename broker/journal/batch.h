@@ -19,7 +19,13 @@ struct batch {
     uint64_t first_offset, last_offset; /* of the new events; last < first if there are none */
     int64_t recorded_at_us;
     struct repeat *seen;
-    struct buffer copy; /* binary COPY, with its header and trailer */
+    /* The rows, while they are being sent: binary COPY, a piece at a time. */
+    struct batch_at {
+        struct submission *submission;
+        size_t entry;
+    } sent;
+    bool begun, ended; /* COPY's head and its trailer were in a piece */
+    struct buffer piece;
 };
 
 /* For at most max_events. False without memory. */
@@ -30,10 +36,9 @@ void batch_add(struct batch *batch, struct submission *submission);
 bool batch_empty(const struct batch *batch);
 
 /* Gives each event that is neither refused nor a repeat the next offset from first; one that is
- * also in this batch or in `ahead`, which is being committed (NULL: none is), gets that one's.
- * Fills copy. Can be called again, with more entries marked or with other batches ahead. False if
- * memory is out. */
-bool batch_number(struct batch *batch, const struct batch *ahead, uint64_t first,
+ * also in this batch or in `ahead`, which is being committed (NULL: none is), gets that one's. Can
+ * be called again, with more entries marked or with other batches ahead. */
+void batch_number(struct batch *batch, const struct batch *ahead, uint64_t first,
                   int64_t recorded_at_us);
 
 /* Which of the events that batch_number takes for new are to be looked up in the log first. Those
@@ -48,16 +53,18 @@ bool batch_doubt(struct batch *batch, enum batch_doubt doubt);
 
 /* The doubtful entries' identities as PostgreSQL arrays int[] and text[] in binary form: at most
  * max of them from the place on, which is moved on. Returns how many. */
-struct batch_at {
-    struct submission *submission;
-    size_t entry;
-};
 size_t batch_identities(struct batch_at *at, size_t max, struct buffer *sources,
                         struct buffer *ids);
 
 /* The log has that identity already. */
 void batch_mark_repeat(struct batch *batch, int32_t source, const void *id, size_t bytes,
                        uint64_t offset);
+
+/* The rows of the new events from the first on, as COPY wants them. */
+void batch_rewind(struct batch *batch);
+/* The next piece of them, in batch->piece; false after the last one. The buffer's `failed` says
+ * that memory is out. */
+bool batch_next_piece(struct batch *batch);
 
 /* It is committed: remembers the newest ids of its sources. */
 void batch_note_ids(const struct batch *batch);

@@ -33,6 +33,8 @@ struct database {
 
     database_result *result;
     void *result_arg;
+    database_piece *piece; /* of a COPY that is under way */
+    void *piece_arg;
 };
 
 static void connect_now(struct database *c);
@@ -64,6 +66,7 @@ static void lose(struct database *c, const char *reason) {
     c->pg = NULL;
     c->state = WAITING;
     c->result = NULL;
+    c->piece = NULL;
     c->drop[0] = '\0';
     uv_timer_start(&c->timer, on_timer, (uint64_t)c->pause_ms, 0);
     log_warn("database", "%s: %s; trying again in %lld ms", c->name, words, (long long)c->pause_ms);
@@ -104,12 +107,28 @@ static bool poll_socket(struct database *c, int events) {
     return true;
 }
 
-static void flush(struct database *c) {
+/* Puts pieces until the socket takes no more. False: the connection cannot be used. */
+static bool feed(struct database *c) {
+    const void *data;
+    size_t bytes = 0;
     int more = PQflush(c->pg);
-    if (more < 0)
-        lose(c, PQerrorMessage(c->pg));
-    else
+    while (more == 0 && c->piece) {
+        bool last = !c->piece(c->piece_arg, &data, &bytes);
+        if (last)
+            c->piece = NULL;
+        if (last ? PQputCopyEnd(c->pg, NULL) != 1
+                 : bytes == 0 || PQputCopyData(c->pg, data, (int)bytes) != 1)
+            return false;
+        more = PQflush(c->pg);
+    }
+    if (more >= 0)
         watch(c, more ? UV_READABLE | UV_WRITABLE : UV_READABLE);
+    return more >= 0;
+}
+
+static void flush(struct database *c) {
+    if (!feed(c))
+        lose(c, PQerrorMessage(c->pg));
 }
 
 /* A commit that was not replicated is told by a warning (src/backend/replication/syncrep.c), so
@@ -281,11 +300,8 @@ static void begin(struct database *c, int sent, database_result *result, void *a
         database_drop(c, PQerrorMessage(c->pg));
         return;
     }
-    int more = PQflush(c->pg);
-    if (more < 0)
+    if (!feed(c))
         database_drop(c, PQerrorMessage(c->pg));
-    else if (more)
-        watch(c, UV_READABLE | UV_WRITABLE);
 }
 
 void database_query(struct database *c, const char *sql, database_result *result, void *arg) {
@@ -307,13 +323,11 @@ void database_query_params(struct database *c, const char *sql, const struct dat
           arg);
 }
 
-void database_copy(struct database *c, const void *data, size_t bytes) {
-    int sent = PQputCopyData(c->pg, data, (int)bytes) == 1 && PQputCopyEnd(c->pg, NULL) == 1;
-    int more = sent ? PQflush(c->pg) : -1;
-    if (more < 0)
+void database_copy(struct database *c, database_piece *next, void *arg) {
+    c->piece = next;
+    c->piece_arg = arg;
+    if (!feed(c))
         database_drop(c, PQerrorMessage(c->pg));
-    else if (more)
-        watch(c, UV_READABLE | UV_WRITABLE);
 }
 
 bool database_warned(const struct database *c) {

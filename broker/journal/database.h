@@ -68,8 +68,13 @@ int32_t database_int4(const PGresult *result, int row, int column);
 int64_t database_int8(const PGresult *result, int row, int column);
 int64_t database_time_us(const PGresult *result, int row, int column);
 
-/* Answers PGRES_COPY_IN with all the data, from within the result function. */
-void database_copy(struct database *database, const void *data, size_t bytes);
+/* Gives the next piece of what COPY wants: true and the bytes, which stay until it is called again;
+ * false at the end. No bytes and true: memory is out, the connection is given up. */
+typedef bool database_piece(void *arg, const void **data, size_t *bytes);
+
+/* Answers PGRES_COPY_IN, from within the result function: with one piece after another, as the
+ * server takes them. */
+void database_copy(struct database *database, database_piece *next, void *arg);
 
 /* The server warned while the last query ran: a commit may not have been replicated, say. */
 bool database_warned(const struct database *database);

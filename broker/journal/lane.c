@@ -155,12 +155,20 @@ static void roll_back(struct lane *lane) {
     database_query(lane->database, SQL_ROLLBACK, on_rolled_back, lane);
 }
 
+static bool next_piece(void *arg, const void **data, size_t *bytes) {
+    struct batch *batch = &((struct lane *)arg)->batch;
+    bool more = batch_next_piece(batch);
+    *data = batch->piece.data;
+    *bytes = batch->piece.failed ? 0 : batch->piece.length;
+    return more;
+}
+
 static void on_written(void *arg, const PGresult *r) {
     struct lane *lane = arg;
     if (r && failed(lane, r))
         return;
     if (r && PQresultStatus(r) == PGRES_COPY_IN)
-        database_copy(lane->database, lane->batch.copy.data, lane->batch.copy.length);
+        database_copy(lane->database, next_piece, lane);
     else if (r && strcmp(PQcmdStatus((PGresult *)r), "COMMIT") == 0)
         lane->committed = true;
     else if (r)
@@ -194,6 +202,7 @@ static void write_rows(struct lane *lane) {
         put_commit(lane, sql + at, sizeof sql - (size_t)at);
     lane->sent_us = monotonic_us();
     forget_results(lane);
+    batch_rewind(&lane->batch);
     database_query(lane->database, sql, on_written, lane);
     move_to(lane, LANE_WRITING);
 }
@@ -205,11 +214,7 @@ static void prepare(struct lane *lane) {
         register_source(lane, source);
         return;
     }
-    if (!batch_number(&lane->batch, plan->ahead, plan->head + 1, plan->recorded_at_us)) {
-        note_error(lane, NULL, "out of memory");
-        move_to(lane, LANE_FAILED);
-        return;
-    }
+    batch_number(&lane->batch, plan->ahead, plan->head + 1, plan->recorded_at_us);
     if (begin_look_up(lane))
         return;
     plan->leaf.first_offset = plan->new_leaf ? plan->head + 1 : plan->leaf.first_offset;
