@@ -141,35 +141,42 @@ def play_publish(context):
 
 
 def acknowledged(broker, rate, seconds, source="bench"):
-    return run_json(program_of_ours("bench-latency"), "--ingest", broker.ingest, "--rate", rate,
-                    "--seconds", seconds, "--source", source)["acknowledge_us"]
+    """Microseconds to the acknowledgement, and how late the latest event was sent."""
+    done = run_json(program_of_ours("bench-latency"), "--ingest", broker.ingest, "--rate", rate,
+                    "--seconds", seconds, "--source", source)
+    return {**done["acknowledge_us"], "late": done["late_us_max"]}
+
+
+def delivered(context, events, *arguments):
+    """The same of JetStream's messages, to a subscriber."""
+    done = with_jetstream(context, events, 300, "--rate", LATENCY_RATE, *arguments)
+    return {**done["delivery_us"], "late": done["late_us_max"]}
 
 
 def play_latency(context):
     if jetstream_absence():
         raise Skip(jetstream_absence())
     seconds, events = LATENCY_SECONDS, LATENCY_SECONDS * LATENCY_RATE
-    at_rate = ("--rate", LATENCY_RATE)
 
     def once():
         log = Log(context)
         context.postgres.execute("postgres", "CHECKPOINT")
         own = acknowledged(log.broker, LATENCY_RATE, seconds)
         log.remove()
-        peer = with_jetstream(context, events, 300, *at_rate)["delivery_us"]
-        return own, peer
+        return own, delivered(context, events)
 
     say(f"latency: {seconds} s at {LATENCY_RATE}/s, and the peer's")
     found, times = rounds(once, seconds * 9)
-    at_once = with_jetstream(context, events // 2, 300, *at_rate, "--at-once")["delivery_us"]
-    medians = [[median([each[who][p] for each in found]) / 1000 for p in ("p50", "p99", "max")]
-               for who in (0, 1)]
-    context.found("latency", medians[0][1], medians[1][1],
-                  f"{events} events, one a message; p50 {medians[0][0]:.2f} ms, slowest "
-                  f"{medians[0][2]:.1f} ms; against p50 {medians[1][0]:.2f} ms, slowest "
-                  f"{medians[1][2]:.1f} ms of a client with the library's defaults; one that does "
-                  f"not wait for more to write (SendAsap) has p50 {at_once['p50'] / 1000:.2f}, "
-                  f"p99 {at_once['p99'] / 1000:.2f} ms; {times}")
+    at_once = delivered(context, events // 2, "--at-once")
+    own, peer = ({key: median([each[who][key] for each in found]) / 1000 for key in found[0][who]}
+                 for who in (0, 1))
+    context.found("latency", own["p99"], peer["p99"],
+                  f"{events} events, one a message; p50 {own['p50']:.2f} ms, slowest "
+                  f"{own['max']:.1f} ms, sent at most {own['late']:.1f} ms late; against p50 "
+                  f"{peer['p50']:.2f} ms, slowest {peer['max']:.1f} ms, sent at most "
+                  f"{peer['late']:.1f} ms late, of a client with the library's defaults; one that "
+                  "does not wait for more to write (SendAsap) has p50 "
+                  f"{at_once['p50'] / 1000:.2f}, p99 {at_once['p99'] / 1000:.2f} ms; {times}")
 
 
 def throng(context, broker, sources, events, *arguments):
