@@ -2,6 +2,7 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "broker/access/access.h"
 #include "broker/access/zap.h"
@@ -25,6 +26,7 @@
 #include "common/zsock.h"
 #include "proto/problem.h"
 
+#define FILES_MAX        65536
 #define STOP_TICK_MS     10
 #define UPKEEP_MS        60000
 #define UPKEEP_LEAST_MS  200
@@ -137,6 +139,7 @@ static bool open_upkeep(struct broker *b, uv_loop_t *loop) {
 /* Sessions that were open before and may not be any more are ended. */
 static void on_access_changed(void *arg, bool live_lost) {
     struct broker *b = arg;
+    zap_open(b->zap);
     if (b->ops) { /* everything is there */
         admit_recheck(b->admit);
         desk_recheck(b->desk);
@@ -244,6 +247,18 @@ static void close_all(struct broker *b) {
     uv_close((uv_handle_t *)&b->stop, NULL);
 }
 
+/* Every connection is a descriptor, also one that says nothing until its handshake times out. The
+ * usual soft limit of 1,024 is less than max_sessions on two endpoints; the hard one is the
+ * operator's word. */
+static void raise_file_limit(void) {
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= FILES_MAX)
+        return;
+    files.rlim_cur = files.rlim_max < FILES_MAX ? files.rlim_max : FILES_MAX;
+    if (setrlimit(RLIMIT_NOFILE, &files) != 0)
+        log_warn("broker", "the limit of open files stays where it is");
+}
+
 struct broker *broker_new(uv_loop_t *loop, const struct options *options, struct wb_error *err) {
     struct broker *b = calloc(1, sizeof *b);
     if (!b) {
@@ -251,6 +266,7 @@ struct broker *broker_new(uv_loop_t *loop, const struct options *options, struct
         return NULL;
     }
     b->options = options;
+    raise_file_limit();
     b->zmq = zsock_context_new();
     uv_timer_init(loop, &b->stop);
     b->stop.data = b;

@@ -30,10 +30,12 @@ static int check_endpoint(const struct options *o, const char *name, const char 
     problem(err, WB_E_CONFIG, "%s = %s needs the broker's keys, and key_file is not set", name,
             address);
     if (zsock_is_loopback(address))
-        return problem_hint(err, "make a pair with `waybill keygen FILE` and set key_file = FILE, "
-                                 "or curve = remote");
-    return problem_hint(err, "make a pair with `waybill keygen FILE` and set key_file = FILE, or "
-                             "listen on loopback alone: tcp://127.0.0.1:PORT");
+        return problem_hint(err,
+                            "make a pair with `waybill keygen --out FILE` and set key_file = FILE, "
+                            "or curve = remote");
+    return problem_hint(err,
+                        "make a pair with `waybill keygen --out FILE` and set key_file = FILE, or "
+                        "listen on loopback alone: tcp://127.0.0.1:PORT");
 }
 
 static int check_keys(const struct options *o, struct wb_error *err) {

@@ -82,7 +82,7 @@ const char *access_name(const struct access *a, enum access_domain domain,
     const struct holder *h = roster_holder(a->roster, key);
     if (!h) {
         curve_to_text(key, text);
-        problem(err, WB_E_KEY_UNKNOWN, "%s on %s", text, where);
+        problem(err, WB_E_KEY_UNKNOWN, "%s", text);
         return NULL;
     }
     const struct party *party = h->party;
@@ -219,7 +219,7 @@ static void on_result(void *arg, const PGresult *r) {
     else if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
         on_failure(a, r);
     else if (a->errand == BEGIN && status == PGRES_TUPLES_OK)
-        a->usable = PQgetvalue(r, 0, 0)[0] == 't';
+        a->usable = a->look = PQgetvalue(r, 0, 0)[0] == 't';
     else if (a->errand == LOOK)
         on_revision(a, r);
     else if (a->errand == READ)

@@ -45,10 +45,15 @@ static bool is(zmq_msg_t *frame, const char *text) {
            memcmp(zmq_msg_data(frame), text, strlen(text)) == 0;
 }
 
-/* Where the peer connects from, for people. */
+/* Where the peer connects from, for people: an IPv4 address as they write it. */
 static void read_address(zmq_msg_t *frame, char text[ADDRESS_BYTES]) {
+    static const char mapped[] = "::ffff:";
     const char *bytes = zmq_msg_data(frame);
-    size_t length = zmq_msg_size(frame);
+    size_t length = zmq_msg_size(frame), prefix = strlen(mapped);
+    if (length > prefix && memcmp(bytes, mapped, prefix) == 0) {
+        bytes += prefix;
+        length -= prefix;
+    }
     if (length >= ADDRESS_BYTES)
         length = ADDRESS_BYTES - 1;
     for (size_t i = 0; i < length; i++)
@@ -172,7 +177,12 @@ struct zap *zap_new(uv_loop_t *loop, void *context, struct access *access, struc
         free(zap);
         return NULL;
     }
+    zsock_read(zap->zsock, false);
     return zap;
+}
+
+void zap_open(struct zap *zap) {
+    zsock_read(zap->zsock, true);
 }
 
 void zap_close(struct zap *zap) {

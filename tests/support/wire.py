@@ -40,13 +40,21 @@ def event(proto, case_no="A-1", event_id=None, stage="RECEIVED", at_us=None, **f
         occurred_at_us=at_us if at_us is not None else MIDNIGHT + number * 1_000_000, **fields)
 
 
-class Channel:
-    """A DEALER socket to one of the broker's endpoints."""
+def show_key(socket, keys, server_key):
+    """Before it connects: its own pair (public, secret), and the broker's public key."""
+    socket.curve_publickey, socket.curve_secretkey = keys
+    socket.curve_serverkey = server_key
 
-    def __init__(self, proto, endpoint):
+
+class Channel:
+    """A DEALER socket to one of the broker's endpoints. curve: what show_key takes."""
+
+    def __init__(self, proto, endpoint, curve=None):
         self.proto = proto
         self.socket = zmq.Context.instance().socket(zmq.DEALER)
         self.socket.linger = 0
+        if curve:
+            show_key(self.socket, *curve)
         self.socket.connect(endpoint)
         self.session = 0
 
@@ -97,8 +105,8 @@ class Channel:
 class Publisher(Channel):
     """An ingest session that sends one batch at a time."""
 
-    def __init__(self, proto, endpoint, source="tests"):
-        super().__init__(proto, endpoint)
+    def __init__(self, proto, endpoint, source="tests", curve=None):
+        super().__init__(proto, endpoint, curve)
         self.source = source
         self.batch = 0
 

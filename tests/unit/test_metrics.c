@@ -12,12 +12,13 @@
 #include "common/buffer.h"
 #include "common/timestamp.h"
 
-enum { ADMITTED, SESSIONS, COMMIT };
+enum { ADMITTED, SESSIONS, COMMIT, REFUSED };
 
 static const struct metric table[] = {
     [ADMITTED] = {"waybill_events_admitted_total", METRIC_COUNTER, "source", "Events admitted."},
     [SESSIONS] = {"waybill_sessions", METRIC_GAUGE, NULL, "Sessions now."},
     [COMMIT] = {"waybill_commit_seconds", METRIC_HISTOGRAM, NULL, "Time of a commit."},
+    [REFUSED] = {"waybill_refused_total", METRIC_COUNTER, "source,code", "Refused."},
 };
 
 static struct metrics *metrics;
@@ -68,6 +69,24 @@ static void counts_by_label(void **state) {
     assert_int_equal(metrics_value(metrics, ADMITTED, "permits"), 2);
     assert_int_equal(metrics_value(metrics, ADMITTED, "perm"), 0);
     assert_int_equal(metrics_value(metrics, ADMITTED, NULL), 7);
+}
+
+static void counts_by_two_labels(void **state) {
+    (void)state;
+    char name[16];
+    metrics_add2(metrics, REFUSED, "permits", "IDENTITY", 2);
+    metrics_add2(metrics, REFUSED, "permits", "DISABLED", 1);
+    metrics_add2(metrics, REFUSED, "permits", "IDENTITY", 1);
+    metrics_add2(metrics, REFUSED, "a\"b", "", 1);
+    assert_written("waybill_refused_total{source=\"permits\",code=\"IDENTITY\"} 3\n"
+                   "waybill_refused_total{source=\"permits\",code=\"DISABLED\"} 1\n"
+                   "waybill_refused_total{source=\"a\\\"b\",code=\"\"} 1\n");
+    assert_int_equal(metrics_value(metrics, REFUSED, NULL), 5);
+    for (int i = 0; i < METRICS_LABELS; i++) {
+        snprintf(name, sizeof name, "s%d", i);
+        metrics_add2(metrics, REFUSED, name, "IDENTITY", 1);
+    }
+    assert_written("waybill_refused_total{source=\"other\",code=\"other\"} 3\n");
 }
 
 static void escapes_label_values(void **state) {
@@ -153,6 +172,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_METRICS(counts),
         WITH_METRICS(counts_by_label),
+        WITH_METRICS(counts_by_two_labels),
         WITH_METRICS(escapes_label_values),
         WITH_METRICS(further_values_go_to_other),
         WITH_METRICS(cuts_long_values_between_characters),
