@@ -26,9 +26,7 @@
     " WHERE n.number = (SELECT min(number) FROM waybill.partition WHERE number > p.number)"        \
     " AND p.number = (SELECT min(number) FROM waybill.partition) AND p.to_at < d.cut"
 
-#define SQL_PREPARE                                                                                \
-    "DROP TABLE IF EXISTS waybill.event_kept_next;"                                                \
-    "CREATE TABLE waybill.event_kept_next (LIKE waybill.event INCLUDING STORAGE)"
+#define SQL_PREPARE "SELECT waybill.prepare_kept(%lld)"
 
 /* The next cases behind $1, with how many events each has and when its newest was recorded. */
 #define SQL_CASES(from)                                                                            \
@@ -46,11 +44,11 @@
 
 /* What a case has before offset $2: in the leaf, and in what was kept before. */
 #define SQL_KEEP                                                                                   \
-    "INSERT INTO waybill.event_kept_next SELECT * FROM waybill.event"                              \
+    "INSERT INTO waybill.event_next_%lld SELECT * FROM waybill.event"                              \
     " WHERE case_no = ANY($1::text[]) AND event_offset < $2"
 
-#define SQL_INDEX      "SELECT waybill.index_leaf('event_kept_next')"
-#define SQL_KEEP_MOVED "SELECT waybill.keep_moved(%d, %llu), last_offset FROM waybill.head"
+#define SQL_INDEX      "SELECT waybill.index_leaf('event_next_%lld')"
+#define SQL_KEEP_MOVED "SELECT waybill.keep_moved(%d, %lld, %llu), last_offset FROM waybill.head"
 #define SQL_RETIRE     "BEGIN; SELECT waybill.retire_leaf(%d, %lld, %llu); COMMIT"
 #define SQL_ROLLBACK   "ROLLBACK"
 

@@ -55,7 +55,8 @@ struct upkeep {
     uv_timer_t timer;
     struct arena arena;
 
-    int64_t epoch; /* 0: rests */
+    int64_t epoch;      /* 0: rests */
+    int64_t work_epoch; /* in which the leaf's retirement was begun */
     enum step step;
     bool failed;           /* the step's result was an error */
     bool found;            /* it had a row */
@@ -124,11 +125,13 @@ static size_t list_kept(struct upkeep *u) {
 }
 
 static void keep(struct upkeep *u) {
+    char sql[200];
     uint8_t before[8];
     size_t count = list_kept(u);
     u->cases += u->candidate_count;
     u->cases_kept += count;
-    if (!count || u->list.failed) {
+    u->failed = u->list.failed; /* without memory nothing is decided */
+    if (!count || u->failed) {
         on_result(u, NULL);
         return;
     }
@@ -137,13 +140,14 @@ static void keep(struct upkeep *u) {
     struct database_param params[] = {
         {.data = u->list.data, .bytes = (int)u->list.length, .type = TEXT_ARRAY_OID},
         {.data = before, .bytes = sizeof before, .type = INT8_OID}};
-    database_query_params(u->database, SQL_KEEP, params, 2, on_result, u);
+    snprintf(sql, sizeof sql, SQL_KEEP, (long long)u->work_epoch);
+    database_query_params(u->database, sql, params, 2, on_result, u);
 }
 
 static void retire(struct upkeep *u) {
     char sql[200];
     u->events.retiring(u->arg, u->first_offset);
-    snprintf(sql, sizeof sql, SQL_RETIRE, u->leaf, (long long)u->epoch,
+    snprintf(sql, sizeof sql, SQL_RETIRE, u->leaf, (long long)u->work_epoch,
              (unsigned long long)u->decided);
     database_query(u->database, sql, on_result, u);
 }
@@ -181,7 +185,7 @@ static void begin(struct upkeep *u, enum step step) {
         ask(u, SQL_DUE, (long long)timestamp_now_us(), (long long)u->options.retention_us);
         break;
     case PREPARE:
-        ask(u, SQL_PREPARE);
+        ask(u, SQL_PREPARE, (long long)u->work_epoch);
         break;
     case CASES:
         ask_cases(u);
@@ -193,10 +197,10 @@ static void begin(struct upkeep *u, enum step step) {
         keep(u);
         break;
     case INDEX:
-        ask(u, SQL_INDEX);
+        ask(u, SQL_INDEX, (long long)u->work_epoch);
         break;
     case KEEP_MOVED:
-        ask(u, SQL_KEEP_MOVED, u->leaf, (unsigned long long)u->decided);
+        ask(u, SQL_KEEP_MOVED, u->leaf, (long long)u->work_epoch, (unsigned long long)u->decided);
         break;
     case RETIRE:
         retire(u);
@@ -219,6 +223,7 @@ static void take_due(struct upkeep *u, const PGresult *r) {
     u->decided = (uint64_t)number(r, 2);
     u->cut_us = number(r, 3);
     u->with_kept = PQgetvalue(r, 0, 4)[0] == 't';
+    u->work_epoch = u->epoch;
     u->last_case[0] = '\0';
     u->cases = u->cases_kept = 0;
 }

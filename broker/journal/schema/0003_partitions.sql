@@ -107,18 +107,36 @@ ALTER TABLE waybill.lease SET (fillfactor = 10);
 COMMENT ON TABLE waybill.lease IS 'Moves while the writing broker lives';
 
 -- Retention in two halves. The broker decides case by case what is to survive of the oldest leaf and
--- of what was kept before, and copies it to waybill.event_kept_next. Cases that moved meanwhile, since
--- the log ended at `decided`, survive as well: keep_moved adds them and says where the log ended then.
-CREATE FUNCTION waybill.keep_moved(leaf_number integer, decided bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+-- of what was kept before, and copies it to a table that has its epoch in its name: one that lost its
+-- place, and does not know it yet, spoils nothing. Cases that moved meanwhile, since the log ended at
+-- `decided`, survive as well: keep_moved adds them and says where the log ended then.
+CREATE FUNCTION waybill.prepare_kept(writer_epoch bigint) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    leftover text;
+BEGIN
+    FOR leftover IN
+        SELECT c.relname FROM pg_class c
+        WHERE c.relnamespace = 'waybill'::regnamespace AND c.relkind = 'r' AND c.relname ~ '^event_next_[0-9]+$'
+          AND substr(c.relname, length('event_next_') + 1)::bigint <= writer_epoch
+    LOOP
+        EXECUTE format('DROP TABLE waybill.%I', leftover);
+    END LOOP;
+    EXECUTE format('CREATE TABLE waybill.%I (LIKE waybill.event INCLUDING STORAGE)', 'event_next_' || writer_epoch);
+END $$;
+
+CREATE FUNCTION waybill.keep_moved(leaf_number integer, writer_epoch bigint, decided bigint) RETURNS bigint
+LANGUAGE plpgsql AS $$
 DECLARE
     seen   bigint := (SELECT last_offset FROM waybill.head);
     end_at timestamptz := (SELECT from_at FROM waybill.partition WHERE number > leaf_number ORDER BY number LIMIT 1);
 BEGIN
-    INSERT INTO waybill.event_kept_next
-    SELECT o.* FROM waybill.event o
-    WHERE o.recorded_at < end_at
-      AND o.case_no IN (SELECT n.case_no FROM waybill.event n WHERE n.event_offset > decided)
-      AND NOT EXISTS (SELECT 1 FROM waybill.event_kept_next k WHERE k.event_offset = o.event_offset);
+    EXECUTE format($q$
+        INSERT INTO waybill.%1$I
+        SELECT o.* FROM waybill.event o
+        WHERE o.recorded_at < $1
+          AND o.case_no IN (SELECT n.case_no FROM waybill.event n WHERE n.event_offset > $2)
+          AND NOT EXISTS (SELECT 1 FROM waybill.%1$I k WHERE k.event_offset = o.event_offset)
+    $q$, 'event_next_' || writer_epoch) USING end_at, decided;
     RETURN seen;
 END $$;
 
@@ -130,14 +148,14 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'the log was taken over by another writer' USING ERRCODE = 'WB001';
     END IF;
-    PERFORM waybill.keep_moved(leaf_number, decided);
+    PERFORM waybill.keep_moved(leaf_number, writer_epoch, decided);
     EXECUTE format('ALTER TABLE waybill.event DETACH PARTITION waybill.%I', 'event_' || leaf_number);
     EXECUTE format('DROP TABLE waybill.%I', 'event_' || leaf_number);
     IF to_regclass('waybill.event_kept') IS NOT NULL THEN
         ALTER TABLE waybill.event DETACH PARTITION waybill.event_kept;
         DROP TABLE waybill.event_kept;
     END IF;
-    ALTER TABLE waybill.event_kept_next RENAME TO event_kept;
+    EXECUTE format('ALTER TABLE waybill.%I RENAME TO event_kept', 'event_next_' || writer_epoch);
     EXECUTE format('ALTER TABLE waybill.event ATTACH PARTITION waybill.event_kept FOR VALUES FROM (MINVALUE) TO (%L)',
                    (SELECT from_at FROM waybill.partition WHERE number > leaf_number ORDER BY number LIMIT 1));
     DELETE FROM waybill.partition WHERE number = leaf_number;
