@@ -2,13 +2,15 @@
 world that works."""
 
 import contextlib
+import functools
 import os
 import signal
+import tempfile
 import time
 from pathlib import Path
 
 from support import postgres as pg
-from support import wait
+from support import wait, wire
 
 from .world import SLACK_SECONDS, TAKEOVER_SECONDS
 
@@ -161,6 +163,25 @@ def postgres_kill(world):
         world.acknowledged_again(since, "immediate stop and start of PostgreSQL")
 
 
+@kind("postgres-hung")
+def postgres_hung(world):
+    """Every process of PostgreSQL is stopped for longer than a standby waits, and goes on: what was
+    under way goes on too."""
+    world.flow()
+    main = world.cluster.process.pid
+    os.kill(main, signal.SIGSTOP)  # so that nothing new begins
+    children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
+    for pid in children:
+        os.kill(int(pid), signal.SIGSTOP)
+    try:
+        world.linger(5.5, 9)
+    finally:
+        since = time.monotonic()
+        for pid in (main, *map(int, children)):
+            os.kill(pid, signal.SIGCONT)
+    world.acknowledged_again(since, "PostgreSQL hung")
+
+
 @kind("database-cut", database=True)
 def database_cut(world):
     """The writer's connections to PostgreSQL are reset and refused; the standby's are not."""
@@ -297,11 +318,15 @@ def newest(world):
 @kind("paused", database=True)
 def paused(world):
     """The writer is paused with a batch in flight, for longer than the standby waits. When it goes
-    on, its late commit must fail, and nobody may be told that it was one."""
+    on, its late commit must fail, and nobody may be told that it was one: neither the publishers,
+    which have long gone to the other broker, nor one that stayed."""
     writer = world.flow()
     epoch = pg.value(world.database, "SELECT epoch FROM waybill.head")
     before = given_up(writer)
+    witness = wire.Publisher(protocol(), writer.broker.ingest, "witness")
+    witness.open()
     in_flight(world, writer)
+    witness.send(publish=witness.proto.Publish(batch=1, events=[wire.event(witness.proto)]))
     writer.broker.process.send_signal(signal.SIGSTOP)
     since = time.monotonic()
     world.acknowledged_again(since, f"broker {writer.name} paused")
@@ -310,10 +335,20 @@ def paused(world):
     writer.broker.process.send_signal(signal.SIGCONT)
     wait.until(lambda: given_up(writer) > before, 20,
                f"broker {writer.name} giving its batch up")
+    answer = witness.receive(20)
+    witness.close()
+    assert answer and answer.WhichOneof("body") == "refusal", (
+        f"who stayed with broker {writer.name} was not refused: {answer}")
     wait.until(writer.stands_by, 20, f"broker {writer.name} standing by")
     after = pg.value(world.database, "SELECT epoch FROM waybill.head")
     world.note(f"its late batch was given up; the epoch went from {epoch} to {after}")
     assert after > epoch
+
+
+@functools.cache
+def protocol():
+    with tempfile.TemporaryDirectory() as directory:
+        return wire.generate(directory)
 
 
 def in_flight(world, writer):
