@@ -24,7 +24,8 @@ static void check_file(const char *path, bool secret) {
     char line[600];
     if (curve_read(path, secret, &keys, &err)) {
         FUZZ_CHECK(err.code == WB_E_KEY_FILE && err.detail[0]);
-        FUZZ_CHECK(wire_utf8(problem_line(&err, line, sizeof line), strlen(line), false));
+        problem_line(&err, line, sizeof line);
+        FUZZ_CHECK(wire_utf8(line, strlen(line), false));
         FUZZ_CHECK(!keys.secret_key[0]);
         return;
     }
