@@ -288,11 +288,13 @@ void metrics_write(const struct metrics *metrics, struct buffer *out) {
             write_histogram(out, metric, series);
             continue;
         }
-        if (!metric->label)
+        if (!metric->label) {
             buffer_printf(out, "%s %lld\n", metric->name, (long long)series->number);
+            continue;
+        }
         for (size_t j = 0; j < series->count; j++)
             write_labelled(out, metric, series->labels[j].value, series->labels[j].number);
-        if (metric->label && series->number)
+        if (series->number)
             write_labelled(out, metric, OTHER, series->number);
     }
     write_process(metrics, out);

@@ -56,7 +56,7 @@ static void each_list_looks_at_its_own_field(void **state) {
 
 static void one_prefix_of_each_list_has_to_match(void **state) {
     (void)state;
-    char *regions[] = {"99", "320411"}, *items[] = {"000115004000"};
+    static char *regions[] = {"99", "320411"}, *items[] = {"000115004000"};
     grant.regions = (struct grant_list){.prefixes = regions, .count = 2};
     grant.items = (struct grant_list){.prefixes = items, .count = 1};
     assert_int_equal(check(100), 0);
@@ -71,7 +71,7 @@ static void one_prefix_of_each_list_has_to_match(void **state) {
 
 static void a_field_that_is_empty_matches_no_list(void **state) {
     (void)state;
-    char *all[] = {""};
+    static char *all[] = {""};
     grant.agencies = (struct grant_list){.prefixes = all, .count = 1};
     assert_int_equal(check(100), 0);
     event.agency = slice("");
@@ -82,7 +82,7 @@ static void a_field_that_is_empty_matches_no_list(void **state) {
 
 static void the_size_comes_first(void **state) {
     (void)state;
-    char *cases[] = {"X"};
+    static char *cases[] = {"X"};
     grant.cases = (struct grant_list){.prefixes = cases, .count = 1};
     grant.event_bytes = 100;
     assert_int_equal(check(101), -1);
