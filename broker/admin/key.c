@@ -24,7 +24,8 @@ static bool to_bytea(const char *key, char bytea[HEX_BYTES + 3]) {
     uint8_t bytes[CURVE_KEY_BYTES];
     if (!curve_to_bytes(key, bytes))
         return false;
-    memcpy(bytea, "\\x", 2);
+    bytea[0] = '\\';
+    bytea[1] = 'x';
     sodium_bin2hex(bytea + 2, HEX_BYTES + 1, bytes, sizeof bytes);
     return true;
 }

@@ -175,6 +175,7 @@ struct found {
 
 static int find(wb_admin *admin, const char *name, struct found *found, struct wb_error *err) {
     PGresult *r = connection_query(admin, SQL_SOURCE_FIND, 1, &name, err);
+    *found = (struct found){0};
     if (!r)
         return -1;
     int status = 0;

@@ -38,16 +38,20 @@ static const struct {
     {"cases", verify_cases, CHECK_CASES},
 };
 
-void verification_find(struct verification *v, enum check check, const char *format, ...) {
+static void tell(struct verification *v, enum check check, const char *format, va_list arguments) {
     char words[WORDS_BYTES];
+    vsnprintf(words, sizeof words, format, arguments);
+    v->how->finding(v->how->arg, checks[check].name, words);
+}
+
+void verification_find(struct verification *v, enum check check, const char *format, ...) {
     va_list arguments;
     verification_count(v, check, 1);
     if (v->findings[check] > v->how->findings_max || !v->how->finding)
         return;
     va_start(arguments, format);
-    vsnprintf(words, sizeof words, format, arguments);
+    tell(v, check, format, arguments);
     va_end(arguments);
-    v->how->finding(v->how->arg, checks[check].name, words);
 }
 
 void verification_count(struct verification *v, enum check check, uint64_t more) {

@@ -57,8 +57,10 @@ static int column_width(const struct table *table, size_t column) {
 
 void table_print(const struct table *table, struct screen *screen) {
     int *begins = calloc(table->columns + 1, sizeof *begins);
-    if (!begins)
+    if (!begins || table->columns == 0) {
+        free(begins);
         return;
+    }
     for (size_t column = 0; column < table->columns; column++)
         begins[column + 1] = begins[column] + column_width(table, column) + BETWEEN;
     for (size_t i = 0; i < table->count; i++) {
