@@ -30,8 +30,8 @@ struct unit {
 
 static const struct unit byte_units[] = {
     {"GiB", INT64_C(1) << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}, {NULL, 0}};
-static const struct unit ms_units[] = {
-    {"d", 86400000}, {"h", 3600000}, {"min", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0}};
+static const struct unit ms_units[] = {{"d", 86400000}, {"h", 3600000}, {"min", 60000},
+                                       {"s", 1000},     {"ms", 1},      {NULL, 0}};
 
 /* The command line as it was given. */
 struct command {

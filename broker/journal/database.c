@@ -10,7 +10,7 @@
 #define PAUSE_FIRST_MS     100
 #define PAUSE_MAX_MS       2000
 #define CONNECT_TIMEOUT_MS 10000
-#define PARAMS_MAX         8
+#define PARAMS_MAX         16
 
 enum database_state { WAITING, CONNECTING, IDLE, BUSY };
 
@@ -320,6 +320,25 @@ void database_query_params(struct database *c, const char *sql, const struct dat
         formats[i] = 1;
     }
     begin(c, PQsendQueryParams(c->pg, sql, (int)count, types, values, lengths, formats, 1), result,
+          arg);
+}
+
+void database_prepare(struct database *c, const char *name, const char *sql,
+                      database_result *result, void *arg) {
+    begin(c, PQsendPrepare(c->pg, name, sql, 0, NULL), result, arg);
+}
+
+void database_query_prepared(struct database *c, const char *name,
+                             const struct database_param *params, size_t count,
+                             database_result *result, void *arg) {
+    const char *values[PARAMS_MAX];
+    int lengths[PARAMS_MAX], formats[PARAMS_MAX];
+    for (size_t i = 0; i < count && i < PARAMS_MAX; i++) {
+        values[i] = params[i].data;
+        lengths[i] = params[i].bytes;
+        formats[i] = 1;
+    }
+    begin(c, PQsendQueryPrepared(c->pg, name, (int)count, values, lengths, formats, 1), result,
           arg);
 }
 

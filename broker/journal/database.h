@@ -15,6 +15,12 @@ enum {
     BYTEA_OID = 17,
     INT8_OID = 20,
     INT4_OID = 23,
+    BYTEA_ARRAY_OID = 1001,
+    INT2_ARRAY_OID = 1005,
+    INT8_ARRAY_OID = 1016,
+    TIMESTAMPTZ_OID = 1184,
+    TIMESTAMPTZ_ARRAY_OID = 1185,
+    INT2_OID = 21,
     TEXT_OID = 25,
     INT4_ARRAY_OID = 1007,
     TEXT_ARRAY_OID = 1009,
@@ -62,6 +68,14 @@ struct database_param {
 void database_query_params(struct database *database, const char *sql,
                            const struct database_param *params, size_t count,
                            database_result *result, void *arg);
+
+/* The same in two steps: a statement is prepared once on a connection (types as in the statement's
+ * casts), and then only named. */
+void database_prepare(struct database *database, const char *name, const char *sql,
+                      database_result *result, void *arg);
+void database_query_prepared(struct database *database, const char *name,
+                             const struct database_param *params, size_t count,
+                             database_result *result, void *arg);
 
 /* Values of a result in binary form; times as microseconds since 1970. */
 int32_t database_int4(const PGresult *result, int row, int column);

@@ -16,6 +16,8 @@
 #include "proto/problem.h"
 
 #define RETRY_MS         500
+#define PULSE_MS         500
+#define PAUSE_US         INT64_C(3000000) /* less than the silence that ends a writer */
 #define LANES            2
 #define OVERLAP_EVENTS   256 /* fewer wait for the batch ahead: a commit of their own costs more */
 #define UNIQUE_VIOLATION "23505"
@@ -30,9 +32,12 @@ struct journal {
     struct sources *sources;
     struct opening *opening;
     uv_timer_t retry; /* of the opening */
-    uv_timer_t wake;  /* when the first of those that wait for tokens may go on */
+    uv_timer_t pulse; /* tells whether the process stood still */
+    int open_timers;
+    uv_timer_t wake; /* when the first of those that wait for tokens may go on */
 
     enum journal_state state;
+    int64_t pulse_us; /* of the last pulse; monotonic */
     int64_t epoch;
     uint64_t head;
     struct leaf leaf;       /* the newest of the log */
@@ -73,13 +78,15 @@ static void settle_all(struct journal *j) {
         give_back(s);
 }
 
-static bool is_unknown(const struct journal *j) {
+static void note_unknown(const struct journal *j, const char *reason) {
     for (size_t i = 0; i < j->in_flight; i++) {
         enum lane_state state = lane_state(lane_at(j, i));
-        if (state == LANE_COMMITTING || state == LANE_WRITING)
-            return true;
+        if (state != LANE_COMMITTING && state != LANE_WRITING)
+            continue;
+        log_error("journal", "a batch's outcome is unknown: %s", reason);
+        meter_add(METER_BATCHES, "unknown", 1);
+        return;
     }
-    return false;
 }
 
 /* The two connections stand and fall together: without one of them the outcome of what the other
@@ -87,10 +94,7 @@ static bool is_unknown(const struct journal *j) {
 static void on_down(void *arg, struct lane *down, const char *reason) {
     struct journal *j = arg;
     bool was_ready = j->state == READY;
-    if (is_unknown(j)) {
-        log_error("journal", "a batch's outcome is unknown: %s", reason);
-        meter_add(METER_BATCHES, "unknown", 1);
-    }
+    note_unknown(j, reason);
     j->state = DOWN;
     meter_add(METER_DATABASE_LOST, "writer", 1);
     settle_all(j);
@@ -99,6 +103,28 @@ static void on_down(void *arg, struct lane *down, const char *reason) {
             lane_drop(j->lanes[i], "the writer's other connection was lost");
     if (was_ready)
         j->events.lost(j->arg, reason);
+}
+
+/* A process that stood still (stopped, swapped out, a machine that slept) may have a successor. It
+ * believes nothing that it remembers, and shows it to nobody, until it has asked. Timers come
+ * before sockets in a turn of the loop, so no peer is answered in between. */
+static void on_pulse(uv_timer_t *timer) {
+    static const char reason[] = "the broker stood still for a while and looks who writes now";
+    struct journal *j = timer->data;
+    int64_t now_us = monotonic_us(), before_us = j->pulse_us;
+    struct wb_error err;
+    j->pulse_us = now_us;
+    if (j->state != READY || now_us - before_us < PAUSE_US)
+        return;
+    log_warn("journal", "%s (%lld ms)", reason, (long long)(now_us - before_us) / 1000);
+    problem(&err, WB_E_NOT_READY, "%s", reason);
+    note_unknown(j, reason);
+    j->state = DOWN;
+    settle_all(j);
+    j->events.lost(j->arg, reason);
+    j->events.waiting(j->arg, &err);
+    for (size_t i = 0; i < LANES; i++)
+        lane_drop(j->lanes[i], reason);
 }
 
 /* Opening. */
@@ -207,6 +233,8 @@ static void on_wake(uv_timer_t *timer) {
 
 /* Takes from the queue what the next transaction holds, and begins it. False: nothing may go. */
 static bool begin_batch(struct journal *j) {
+    if (!j->in_flight)
+        j->front = 0; /* while little is to be done, one server process does it, and stays warm */
     const struct lane *ahead = j->in_flight ? lane_at(j, j->in_flight - 1) : NULL;
     struct lane *lane = lane_at(j, j->in_flight);
     int64_t now_us = monotonic_us();
@@ -395,7 +423,10 @@ struct journal *journal_new(uv_loop_t *loop, const struct journal_options *optio
     j->sources = sources;
     uv_timer_init(loop, &j->retry);
     uv_timer_init(loop, &j->wake);
-    j->retry.data = j->wake.data = j;
+    uv_timer_init(loop, &j->pulse);
+    j->retry.data = j->wake.data = j->pulse.data = j;
+    j->pulse_us = monotonic_us();
+    uv_timer_start(&j->pulse, on_pulse, PULSE_MS, PULSE_MS);
     if (open_lanes(j, loop))
         return j;
     problem(err, WB_E_SYSTEM, "out of memory");
@@ -403,8 +434,11 @@ struct journal *journal_new(uv_loop_t *loop, const struct journal_options *optio
     return NULL;
 }
 
-static void free_journal(uv_handle_t *handle) {
-    free(handle->data);
+/* libuv says nothing of the order in which it lets go of the timers: the last one frees. */
+static void on_timer_closed(uv_handle_t *handle) {
+    struct journal *j = handle->data;
+    if (--j->open_timers == 0)
+        free(j);
 }
 
 void journal_close(struct journal *j) {
@@ -416,8 +450,10 @@ void journal_close(struct journal *j) {
         lane_close(j->lanes[i]);
     opening_free(j->opening);
     free(j->records);
-    uv_close((uv_handle_t *)&j->wake, NULL);
-    uv_close((uv_handle_t *)&j->retry, free_journal);
+    j->open_timers = 3;
+    uv_close((uv_handle_t *)&j->wake, on_timer_closed);
+    uv_close((uv_handle_t *)&j->pulse, on_timer_closed);
+    uv_close((uv_handle_t *)&j->retry, on_timer_closed);
 }
 
 void journal_submit(struct journal *j, struct submission *s) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "broker/journal/database.h"
+#include "broker/journal/few.h"
 #include "broker/journal/source.h"
 #include "broker/journal/statements.h"
 #include "broker/journal/submission.h"
@@ -25,6 +26,8 @@ struct lane {
     struct batch_at lookup;
     bool looked_up; /* the batch's repeats are known */
     struct buffer identity_sources, identity_ids;
+    struct few few;
+    int32_t few_leaf; /* the one that the statement for a few rows was prepared for, here */
 
     int64_t sent_us;
     bool committed;
@@ -207,6 +210,53 @@ static void write_rows(struct lane *lane) {
     move_to(lane, LANE_WRITING);
 }
 
+/* A few rows. The statement is a transaction by itself, which is committed when the connection is
+ * idle again. */
+
+static void on_few(void *arg, const PGresult *r) {
+    struct lane *lane = arg;
+    if (r && failed(lane, r))
+        return;
+    if (r)
+        lane->committed = true;
+    else if (lane->committed && (lane->sqlstate[0] || database_warned(lane->database)))
+        database_drop(lane->database, "the server warned at the commit: its outcome is unknown");
+    else
+        move_to(lane, lane->committed ? LANE_DONE : LANE_FAILED);
+}
+
+static void write_few(struct lane *lane);
+
+static void on_few_prepared(void *arg, const PGresult *r) {
+    struct lane *lane = arg;
+    if (r && failed(lane, r))
+        return;
+    if (!r && lane->sqlstate[0])
+        move_to(lane, LANE_FAILED);
+    else if (!r) {
+        lane->few_leaf = lane->plan.leaf.number;
+        write_few(lane);
+    }
+}
+
+static void write_few(struct lane *lane) {
+    char name[32], sql[1024];
+    snprintf(name, sizeof name, "few_%d", lane->plan.leaf.number);
+    if (lane->few_leaf != lane->plan.leaf.number) {
+        snprintf(sql, sizeof sql, SQL_FEW, lane->plan.leaf.number);
+        database_prepare(lane->database, name, sql, on_few_prepared, lane);
+        return;
+    }
+    if (!few_fill(&lane->few, &lane->batch, lane->plan.epoch)) {
+        note_error(lane, NULL, "out of memory");
+        move_to(lane, LANE_FAILED);
+        return;
+    }
+    lane->sent_us = monotonic_us();
+    database_query_prepared(lane->database, name, lane->few.params, FEW_PARAMS, on_few, lane);
+    move_to(lane, LANE_WRITING);
+}
+
 static void prepare(struct lane *lane) {
     struct lane_plan *plan = &lane->plan;
     const struct source *source = unregistered(lane);
@@ -218,8 +268,11 @@ static void prepare(struct lane *lane) {
     if (begin_look_up(lane))
         return;
     plan->leaf.first_offset = plan->new_leaf ? plan->head + 1 : plan->leaf.first_offset;
-    if (lane->batch.last_offset < lane->batch.first_offset)
+    uint64_t rows = lane->batch.last_offset + 1 - lane->batch.first_offset;
+    if (rows == 0)
         move_to(lane, LANE_DONE);
+    else if (rows <= FEW_ROWS && !plan->ahead && !plan->new_leaf)
+        write_few(lane);
     else
         write_rows(lane);
 }
@@ -258,10 +311,28 @@ void lane_release(struct lane *lane) {
 
 /* The lane's life. */
 
-static void on_up(void *arg) {
+/* Every connection that writes has to commit as the promises say, whatever its role is set to. */
+static void on_settings(void *arg, const PGresult *r) {
     struct lane *lane = arg;
+    if (r && failed(lane, r))
+        return;
+    if (r && PQntuples(r) == 1 && strcmp(PQgetvalue(r, 0, 0), "on") != 0)
+        note_error(lane, NULL, "synchronous_commit cannot be set to on");
+    if (r)
+        return;
+    if (lane->sqlstate[0]) {
+        database_drop(lane->database, lane->error);
+        return;
+    }
     lane->state = LANE_IDLE;
     lane->events.up(lane->arg);
+}
+
+static void on_up(void *arg) {
+    struct lane *lane = arg;
+    lane->few_leaf = 0;
+    forget_results(lane);
+    database_query(lane->database, SQL_WRITER, on_settings, lane);
 }
 
 static void on_down(void *arg, const char *reason) {
@@ -281,6 +352,7 @@ struct lane *lane_new(uv_loop_t *loop, const char *database, const char *name, s
     lane->sources = sources;
     buffer_init(&lane->identity_sources, 0);
     buffer_init(&lane->identity_ids, 0);
+    few_init(&lane->few);
     if (batch_init(&lane->batch, events_max))
         lane->database = database_new(loop, database, name, &database_events, lane);
     if (lane->database)
@@ -296,6 +368,7 @@ void lane_close(struct lane *lane) {
     batch_free(&lane->batch);
     buffer_free(&lane->identity_sources);
     buffer_free(&lane->identity_ids);
+    few_free(&lane->few);
     free(lane);
 }
 

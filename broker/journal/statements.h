@@ -2,10 +2,14 @@
 #ifndef BROKER_JOURNAL_STATEMENTS_H
 #define BROKER_JOURNAL_STATEMENTS_H
 
+/* Of each connection that writes. */
+#define SQL_WRITER                                                                                 \
+    "SET synchronous_commit = on; SET statement_timeout = 0; SET lock_timeout = 0;"                \
+    "SET idle_in_transaction_session_timeout = 0; SET plan_cache_mode = force_generic_plan;"       \
+    "SELECT current_setting('synchronous_commit')"
+
 /* What the promises rest on; one row that says what is not as it must be. */
 #define SQL_CHECK                                                                                  \
-    "SET synchronous_commit = on; SET statement_timeout = 0; SET lock_timeout = 0;"                \
-    "SET idle_in_transaction_session_timeout = 0;"                                                 \
     "SELECT current_setting('synchronous_commit'), current_setting('fsync'),"                      \
     " current_setting('full_page_writes'), pg_is_in_recovery(),"                                   \
     " current_setting('server_version_num')::int, getdatabaseencoding(),"                          \
@@ -78,6 +82,16 @@
 #define SQL_COMMIT                                                                                 \
     "UPDATE waybill.head SET last_offset = waybill.fenced(epoch, last_offset, %lld, %lld, %lld);"  \
     "COMMIT"
+/* The same for a few rows, in one statement, which is a transaction of its own: one exchange with
+ * the server instead of two, and nothing to parse. */
+#define SQL_FEW                                                                                    \
+    "WITH moved AS (UPDATE waybill.head SET last_offset ="                                         \
+    " waybill.fenced(epoch, last_offset, $1::bigint, $2::bigint, $3::bigint))"                     \
+    " INSERT INTO waybill.event_%d (event_offset, source, event_id, case_no, kind, stage,"         \
+    " occurred_at, utc_offset_minutes, payload, recorded_at)"                                      \
+    " SELECT e.*, $4::timestamptz FROM unnest($5::bigint[], $6::integer[], $7::text[],"            \
+    " $8::text[], $9::smallint[], $10::smallint[], $11::timestamptz[], $12::smallint[],"           \
+    " $13::bytea[]) e"
 #define SQL_ROLLBACK "ROLLBACK"
 
 /* Every read starts with the end of the log as the server that was read from has it: a server that

@@ -140,10 +140,12 @@ BEGIN
     RETURN seen;
 END $$;
 
--- The exchange: nothing is committed to the log until it is done, so it has to be quick.
+-- The exchange. It waits for readers first, while commits go on; from where the head is locked nothing
+-- is committed until it is done, so that has to be quick.
 CREATE FUNCTION waybill.retire_leaf(leaf_number integer, writer_epoch bigint, decided bigint)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
+    LOCK TABLE waybill.event IN ACCESS EXCLUSIVE MODE;
     PERFORM 1 FROM waybill.head WHERE epoch = writer_epoch FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'the log was taken over by another writer' USING ERRCODE = 'WB001';
