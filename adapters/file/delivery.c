@@ -21,11 +21,13 @@ struct delivery {
     struct kept *ring;
     size_t first, count, room; /* room is a power of two */
     size_t kept_bytes;
+    size_t held;   /* events that are not in the spool yet */
     bool up, told; /* told: that there is no connection */
 };
 
 /* Whoever starts this by hand should not wonder for long. */
 #define SILENCE_MS 1000
+#define HELD_MAX   256 /* events that are put into the spool together */
 
 static void forget_first(struct delivery *delivery) {
     struct kept *kept = &delivery->ring[delivery->first];
@@ -39,7 +41,8 @@ static void on_receipt(void *arg, const struct wb_receipt *receipt) {
     struct delivery *delivery = arg;
     if (receipt->refusal) {
         const char *record = delivery->count > 0 ? delivery->ring[delivery->first].record : NULL;
-        rejects_add(delivery->options.rejects, (uintptr_t)receipt->tag, receipt->refusal, record);
+        uint64_t line = (uintptr_t)receipt->tag; /* 0: an earlier run put it into the spool */
+        rejects_add(delivery->options.rejects, line, receipt->refusal, record);
     } else {
         delivery->counts.acknowledged++;
         delivery->counts.repeats += receipt->repeat;
@@ -72,6 +75,7 @@ struct delivery *delivery_open(const struct delivery_options *options, struct wb
     struct wb_publisher_options publisher = {.client = "waybill-adapter-file " WAYBILL_VERSION,
                                              .server_key = options->server_key,
                                              .key_file = options->key_file,
+                                             .spool = options->spool,
                                              .receipt = on_receipt,
                                              .session = on_session,
                                              .arg = delivery,
@@ -146,21 +150,32 @@ static void forget_last(struct delivery *delivery) {
     delivery->kept_bytes -= delivery->ring[at].bytes;
 }
 
+/* Puts what is held on the spool's disk. */
+static int store(struct delivery *delivery, struct wb_error *err) {
+    bool any = delivery->held > 0;
+    delivery->held = 0;
+    return any ? wb_publisher_release(delivery->publisher, err) : 0;
+}
+
 int delivery_send(struct delivery *delivery, const wb_event *event, uint64_t line,
                   const char *record, struct wb_error *err) {
+    if (delivery->options.spool)
+        record = NULL;
+    if (delivery->options.spool && delivery->held++ == 0)
+        wb_publisher_hold(delivery->publisher);
     if (record && keep(delivery, record, err))
         return -1;
     /* The tag is the line itself, not an address. */
     void *tag = (void *)(uintptr_t)line; // NOLINT(performance-no-int-to-ptr)
     if (wb_publisher_send(delivery->publisher, event, tag, err) == 0)
-        return 0;
+        return delivery->held < HELD_MAX ? 0 : store(delivery, err);
     if (record)
         forget_last(delivery);
     return -1;
 }
 
 int delivery_wait(struct delivery *delivery, int ms, struct wb_error *err) {
-    return wb_publisher_poll(delivery->publisher, ms, err);
+    return store(delivery, err) || wb_publisher_poll(delivery->publisher, ms, err) ? -1 : 0;
 }
 
 int delivery_finish(struct delivery *delivery, struct wb_error *err) {

@@ -17,6 +17,7 @@ struct delivery;
 struct delivery_options {
     const char *endpoint, *source;
     const char *server_key, *key_file; /* NULL: none */
+    const char *spool;                 /* where events wait for the broker; NULL: in memory */
     bool quiet;                        /* do not tell when the connection comes and goes */
     const volatile sig_atomic_t *stop;
     struct rejects *rejects;
@@ -35,8 +36,10 @@ void delivery_close(struct delivery *delivery); /* NULL is allowed */
  * it refuses for good. */
 int delivery_begin(struct delivery *delivery, struct wb_error *err);
 
-/* record: as JSON, kept until the receipt comes; NULL: none. -1 and err: with a code of 200 to 299
- * the event is not valid and the next may be sent; else no more can be. */
+/* record: as JSON, kept until the receipt comes, but for a spool, which keeps the event; NULL:
+ * none. With a spool the event is on its disk after the next delivery_wait or delivery_finish. -1
+ * and err: with a code of 200 to 299 the event is not valid and the next may be sent; else no more
+ * can be. */
 int delivery_send(struct delivery *delivery, const wb_event *event, uint64_t line,
                   const char *record, struct wb_error *err);
 

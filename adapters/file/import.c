@@ -356,6 +356,7 @@ static int open_delivery(struct import *import, struct wb_error *err) {
                                         .source = options->source,
                                         .server_key = options->server_key,
                                         .key_file = options->key_file,
+                                        .spool = options->spool,
                                         .quiet = options->quiet,
                                         .stop = options->stop,
                                         .rejects = import->rejects,

@@ -16,6 +16,7 @@ enum import_status {
 struct import_options {
     const char *path, *source, *endpoint;
     const char *server_key, *key_file;      /* NULL: none */
+    const char *spool;                      /* NULL: none */
     const char *mapping, *format, *rejects; /* NULL: none */
     bool replay;                            /* in the order of time, `factor` times as fast */
     double factor;

@@ -31,6 +31,7 @@ enum option_key {
     KEY_LAX,
     KEY_SERVER_KEY,
     KEY_KEY_FILE,
+    KEY_SPOOL,
 };
 
 static const struct argp_option options_table[] = {
@@ -47,6 +48,10 @@ static const struct argp_option options_table[] = {
      "The broker's public key, or the file it is in; else $WAYBILL_SERVER_KEY", 0},
     {"key-file", KEY_KEY_FILE, "FILE", 0,
      "The adapter's own keys, as waybill keygen writes them; else $WAYBILL_KEY_FILE", 0},
+    {"spool", KEY_SPOOL, "FILE", 0,
+     "Keep events there until they are acknowledged; a later run sends what is left "
+     "(docs/publisher.md)",
+     0},
     {"speed", KEY_SPEED, "SPEED", 0,
      "Replay in the order of time across cases: 1000x, or max for as fast as it goes", 0},
     {"dry-run", KEY_DRY_RUN, "N", OPTION_ARG_OPTIONAL,
@@ -118,6 +123,9 @@ static error_t take_option(int key, char *arg, struct argp_state *state) {
         return 0;
     case KEY_KEY_FILE:
         options->key_file = arg;
+        return 0;
+    case KEY_SPOOL:
+        options->spool = arg;
         return 0;
     case KEY_REJECTS:
         options->rejects = arg;

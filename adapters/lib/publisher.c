@@ -238,12 +238,11 @@ int wb_publisher_flush(wb_publisher *p, int timeout_ms, struct wb_error *err) {
     if (wb_publisher_release(p, err) || ready(p, err))
         return -1;
     int64_t deadline_us = deadline(timeout_ms);
-    size_t left;
-    while ((left = wb_publisher_pending(p))) {
+    while (wb_publisher_pending(p)) {
         int happened = turn(p, deadline_us, err);
         if (happened < 0)
             return -1;
-        left = wb_publisher_pending(p);
+        size_t left = wb_publisher_pending(p);
         if (left && (!happened || monotonic_us() >= deadline_us))
             return problem(err, WB_E_TIMEOUT, "%zu events have no receipt yet", left);
     }

@@ -16,7 +16,7 @@
 
 #include <waybill/publisher.h>
 
-#define SESSION_FLIGHTS 4 /* batches under way at a time, at most */
+#define SESSION_FLIGHTS 8 /* batches under way at a time, at most; 4 were a sixth slower */
 
 struct transport;
 struct window;

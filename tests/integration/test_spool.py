@@ -307,3 +307,22 @@ def test_spool_says_what_is_wrong(cli, tmp_path):
     assert "name event ids, or say --all" in cli("spool", "retry", path, status=2).stderr
     assert "say status, list" in cli("spool", "polish", path, status=2).stderr
     assert path.read_text() == "dear diary"
+
+
+def test_the_file_adapter_with_a_spool(broker, cli, database, tmp_path):
+    """Stopped while the broker is away: the next run sends what the first one read, and more."""
+    spool = tmp_path / "permits.spool"
+    (tmp_path / "first.ndjson").write_text(ndjson(*(line(n) for n in range(600))))
+    (tmp_path / "second.ndjson").write_text(ndjson(line(600), line(601, kind="alert")))
+    first = cli.start("waybill-adapter-file", "--source", "permits", "--spool", str(spool),
+                      "--ingest", nobody(), str(tmp_path / "first.ndjson"))
+    wait.until(lambda: spool.exists() and json.loads(
+        cli("spool", "status", spool, "--json", status=None).stdout or "{}").get("events") == 600,
+        what="600 events in the spool")
+    first.process.terminate()
+    assert first.wait() == 1 and "600" in first.text()
+    done = cli.run("waybill-adapter-file", "--source", "permits", "--spool", spool,
+                   tmp_path / "second.ndjson", status=1)
+    assert "second.ndjson:2: " in done.stderr
+    assert logged(database) == ids(0, 601)
+    assert json.loads(cli("spool", "status", spool, "--json").stdout)["dead_letters"] == 1

@@ -374,6 +374,7 @@ static void test_window_moves(void **state) {
 static void test_window_shrinks_below_what_is_sent(void **state) {
     struct fixture *f = *state;
     f->broker.batch_events = 10;
+    f->broker.window_events = 20;
     f->broker.next_events = 3;
     f->broker.hold = true;
     open_publisher(f);
@@ -384,8 +385,7 @@ static void test_window_shrinks_below_what_is_sent(void **state) {
     f->broker.most_unacknowledged = 0;
     pump_all(f);
     check_log(f, 60);
-    assert_in_range(f->broker.most_unacknowledged, 0, 40);
-    assert_in_range(f->broker.publishes, 8, 60);
+    assert_in_range(f->broker.most_unacknowledged, 1, 3);
 }
 
 /* The operator takes the source's key away and gives it back: nothing is lost, and the caller hears
