@@ -27,11 +27,18 @@ class Flow:
         self.source, self.sink = source, sink
         self.held = deque()  # (due, bytes)
         self.bytes = 0
-        self.ended = False   # the source said that no more comes
+        self.ended = False   # no more comes from the source
+        self.broken = None   # because of this error
         self.told = False    # and the sink knows
 
     def read(self, delay):
-        data = self.source.recv(CHUNK)
+        try:
+            data = self.source.recv(CHUNK)
+        except BlockingIOError:
+            return
+        except OSError as problem:
+            self.ended, self.broken = True, problem
+            return
         if data:
             self.held.append((time.monotonic() + delay, data))
             self.bytes += len(data)
@@ -105,9 +112,10 @@ class Proxy:
             if not self._listener:
                 self._listen()
 
-    def connections(self):
+    def held(self, way):
+        """What waits to go that way, of all connections."""
         with self._lock:
-            return len(self._pairs)
+            return b"".join(data for pair in self._pairs for _, data in pair[way].held)
 
     def close(self):
         with self._changed():
@@ -166,10 +174,10 @@ class Proxy:
                 interest[self._listener.fileno()] = select.POLLIN
             for pair in self._pairs:
                 for way, flow in enumerate(pair):
-                    if self._frozen[way]:
-                        continue
                     if not flow.ended and flow.bytes < HELD_BYTES_MAX:
                         self._want(interest, flow.source, select.POLLIN)
+                    if self._frozen[way]:
+                        continue
                     if flow.due(now):
                         self._want(interest, flow.sink, select.POLLOUT)
                     elif flow.held:
@@ -208,8 +216,10 @@ class Proxy:
         now = time.monotonic()
         try:
             for way, flow in enumerate(pair):
+                if not flow.ended and flow.bytes < HELD_BYTES_MAX:
+                    flow.read(self._delay)
                 if not self._frozen[way]:
-                    self._move(flow, now)
+                    self._pass_on(flow, now)
         except OSError:
             self._drop(pair)
             return False
@@ -219,10 +229,9 @@ class Proxy:
             return False
         return True
 
-    def _move(self, flow, now):
-        with contextlib.suppress(BlockingIOError):
-            if not flow.ended and flow.bytes < HELD_BYTES_MAX:
-                flow.read(self._delay)
+    def _pass_on(self, flow, now):
+        if flow.broken:
+            raise flow.broken
         with contextlib.suppress(BlockingIOError):
             while flow.due(time.monotonic() if not self._delay else now):
                 flow.write()
