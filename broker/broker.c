@@ -9,6 +9,7 @@
 #include "broker/admit/admit.h"
 #include "broker/cases/code.h"
 #include "broker/fanout/desk.h"
+#include "broker/fanout/examiner.h"
 #include "broker/fanout/feed.h"
 #include "broker/fanout/hub.h"
 #include "broker/journal/journal.h"
@@ -31,6 +32,7 @@
 #define UPKEEP_MS        60000
 #define UPKEEP_LEAST_MS  200
 #define ACKNOWLEDGEMENTS 65536 /* more than the largest window: acknowledgements never block */
+#define EXAMINE_PENDING  65536 /* bytes that wait for their commit: a few hundred events */
 #define DELIVERIES       1024  /* at 64 KiB, 64 MiB for a peer that does not read */
 
 struct broker {
@@ -46,6 +48,7 @@ struct broker {
     struct admit *admit;
     struct desk *desk;
     struct feed *feed;
+    struct examiner *examiner;
     struct ops *ops;
     uv_timer_t stop;
     int64_t stop_by_us;
@@ -61,6 +64,7 @@ static void on_ready(void *arg, const struct opened *opened) {
                 (unsigned long long)opened->head_offset);
         desk_shut(b->desk, &err); /* their cursors are looked at anew */
     }
+    examiner_start(b->examiner, opened->head_offset);
     hub_reset(b->hub, opened->first_offset, opened->head_offset);
     admit_log(b->admit, opened->first_offset, opened->head_offset);
     access_beat(b->access, opened->epoch);
@@ -113,6 +117,13 @@ static void on_recorded(void *arg, const struct log_record *records, size_t coun
     admit_log(b->admit, hub_first(b->hub), hub_head(b->hub));
     feed_publish(b->feed, records, count);
     desk_pump(b->desk);
+    examiner_wake(b->examiner);
+}
+
+/* Cases are examined in the background, for as long as publishers do not notice. */
+static bool may_examine(void *arg) {
+    const struct broker *b = arg;
+    return journal_pending_bytes(b->journal) <= EXAMINE_PENDING;
 }
 
 static void on_retiring(void *arg, uint64_t first_offset) {
@@ -174,7 +185,8 @@ static bool open_log(struct broker *b, uv_loop_t *loop, struct wb_error *err) {
     b->sources = sources_new();
     b->hub = hub_new((size_t)b->options->recent_bytes);
     b->reader = b->sources ? reader_new(loop, options.database, b->sources) : NULL;
-    if (!b->hub || !b->reader || !open_upkeep(b, loop)) {
+    b->examiner = b->reader ? examiner_new(loop, b->hub, b->reader, may_examine, b) : NULL;
+    if (!b->hub || !b->examiner || !open_upkeep(b, loop)) {
         problem(err, WB_E_SYSTEM, "out of memory");
         return false;
     }
@@ -238,6 +250,7 @@ static void close_all(struct broker *b) {
     journal_close(b->journal);
     admit_close(b->admit);
     desk_close(b->desk);
+    examiner_close(b->examiner);
     reader_close(b->reader);
     upkeep_close(b->upkeep);
     feed_close(b->feed);

@@ -107,18 +107,27 @@ static bool valid_date(const char *text, size_t bytes) {
            day <= days[month - 1] + (month == 2 && leap ? 1 : 0);
 }
 
+static bool one_of(char c, const char *set) {
+    return c && strchr(set, c);
+}
+
 /* A link is shown to citizens: only what a browser fetches, and with a host. */
-static bool valid_url(const char *text) {
-    size_t scheme = strncasecmp(text, "https://", 8) == 0  ? 8
-                    : strncasecmp(text, "http://", 7) == 0 ? 7
-                                                           : 0;
-    return scheme && text[scheme] && !strchr("/?#", text[scheme]) && !strpbrk(text, " \"<>\\^`{|}");
+static bool valid_url(const char *text, size_t bytes) {
+    size_t scheme = bytes > 8 && strncasecmp(text, "https://", 8) == 0  ? 8
+                    : bytes > 7 && strncasecmp(text, "http://", 7) == 0 ? 7
+                                                                        : 0;
+    if (!scheme || one_of(text[scheme], "/?#"))
+        return false;
+    for (size_t i = 0; i < bytes; i++)
+        if (one_of(text[i], " \"<>\\^`{|}"))
+            return false;
+    return true;
 }
 
 static bool hex(const char *text, size_t count, bool may_be_zero) {
     bool zero = true;
     for (size_t i = 0; i < count; i++) {
-        if (!strchr("0123456789abcdef", text[i]) || !text[i])
+        if (!one_of(text[i], "0123456789abcdef"))
             return false;
         zero = zero && text[i] == '0';
     }
@@ -152,7 +161,36 @@ static int check_clean(const struct field *field, const char *text, size_t bytes
     return 0;
 }
 
+/* What the type asks of a clean text. */
+static bool has_form(enum field_type type, const char *text, size_t bytes) {
+    switch (type) {
+    case FIELD_ID:
+        return text[0] != ' ' && text[bytes - 1] != ' ';
+    case FIELD_URL:
+        return valid_url(text, bytes);
+    case FIELD_DATE:
+        return valid_date(text, bytes);
+    case FIELD_DIGITS:
+        return digits(text, bytes);
+    case FIELD_TRACE:
+        return valid_trace(text, bytes);
+    default:
+        return true;
+    }
+}
+
+bool field_fits(const struct field *field, const char *text, size_t bytes) {
+    unsigned allowed = field->type == FIELD_PROSE ? WIRE_TEXT_NEWLINE : 0;
+    return bytes <= field->max && (wire_text(text, bytes) & ~allowed) == 0 &&
+           has_form(field->type, text, bytes);
+}
+
 int field_check(const struct field *field, const char *text, struct wb_error *err) {
+    static const char *const wrong[] = {[FIELD_ID] = "has a space at an end",
+                                        [FIELD_URL] = "is not an http or https URL",
+                                        [FIELD_DATE] = "is not a date YYYY-MM-DD",
+                                        [FIELD_DIGITS] = "is not digits alone",
+                                        [FIELD_TRACE] = "is not a traceparent"};
     size_t bytes = strlen(text);
     char value[PROBLEM_VALUE];
     if (bytes > field->max)
@@ -161,30 +199,9 @@ int field_check(const struct field *field, const char *text, struct wb_error *er
                              field->max, problem_value(text, bytes, value));
     if (check_clean(field, text, bytes, err))
         return -1;
-    switch (field->type) {
-    case FIELD_ID:
-        if (text[0] == ' ' || text[bytes - 1] == ' ')
-            return refuse(field, WB_E_FIELD_VALUE, text, bytes, "has a space at an end", err);
+    if (has_form(field->type, text, bytes))
         return 0;
-    case FIELD_URL:
-        if (!valid_url(text))
-            return refuse(field, WB_E_FIELD_VALUE, text, bytes, "is not an http or https URL", err);
-        return 0;
-    case FIELD_DATE:
-        if (!valid_date(text, bytes))
-            return refuse(field, WB_E_FIELD_VALUE, text, bytes, "is not a date YYYY-MM-DD", err);
-        return 0;
-    case FIELD_DIGITS:
-        if (!digits(text, bytes))
-            return refuse(field, WB_E_FIELD_VALUE, text, bytes, "is not digits alone", err);
-        return 0;
-    case FIELD_TRACE:
-        if (!valid_trace(text, bytes))
-            return refuse(field, WB_E_FIELD_VALUE, text, bytes, "is not a traceparent", err);
-        return 0;
-    default:
-        return 0;
-    }
+    return refuse(field, WB_E_FIELD_VALUE, text, bytes, wrong[field->type], err);
 }
 
 int field_check_attribute(const char *name, const char *value, struct wb_error *err) {
@@ -392,6 +409,11 @@ static const char *const kinds[] = {"progress", "correction", "retraction", "ale
 static const char *const notice_kinds[] = {"information", "materials", "fee",
                                            "visit",       "result",    "remedy"};
 static const char *const standings[] = {"current", "corrected", "retracted", "unmatched"};
+static const char *const anomalies[] = {
+    "unspecified",        "after_end",     "after_decision",  "after_acceptance",
+    "without_acceptance", "without_grant", "without_request", "nothing_to_resume",
+    "nothing_to_amend",   "ahead_of_time",
+};
 
 #define COUNT(names) ((int)(sizeof(names) / sizeof *(names)))
 
@@ -452,4 +474,8 @@ int notice_kind_parse(const char *name) {
 
 const char *standing_name(int standing) {
     return name_in(standings, COUNT(standings), standing, "unknown");
+}
+
+const char *anomaly_name(int anomaly) {
+    return name_in(anomalies, COUNT(anomalies), anomaly, "unknown");
 }

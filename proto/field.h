@@ -62,6 +62,9 @@ const struct field *field_find(const char *name);
  */
 int field_check(const struct field *field, const char *text, struct wb_error *err);
 
+/* The same without words, of a text that needs no NUL behind it. Not for an empty one. */
+bool field_fits(const struct field *field, const char *text, size_t bytes);
+
 /* The same for the name and value of an attribute. */
 int field_check_attribute(const char *name, const char *value, struct wb_error *err);
 
@@ -86,5 +89,6 @@ int kind_parse(const char *name);       /* -1 */
 const char *notice_kind_name(int kind); /* "materials" */
 int notice_kind_parse(const char *name);
 const char *standing_name(int standing); /* "current" */
+const char *anomaly_name(int anomaly);   /* "after_end" */
 
 #endif

@@ -179,13 +179,27 @@ json_t *case_state_to_json(const Waybill__V1__CaseState *state) {
                         add_part(object, "handler", state->handler ? &state->handler->base : NULL));
 }
 
+static int add_anomalies(json_t *object, const Waybill__V1__Node *node) {
+    if (node->n_anomalies == 0)
+        return 0;
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < node->n_anomalies; i++)
+        if (json_array_append_new(list,
+                                  json_string_nocheck(anomaly_name((int)node->anomalies[i])))) {
+            json_decref(list);
+            list = NULL;
+        }
+    return add(object, "anomalies", list);
+}
+
 static json_t *node_to_json(const Waybill__V1__Node *node) {
     json_t *object = json_object();
     if (!object)
         return NULL;
     return finished(object, (node->record && add_record(object, node->record)) ||
                                 add_text(object, "standing", standing_name((int)node->standing)) ||
-                                add_number(object, "replaced_by", node->replaced_by));
+                                add_number(object, "replaced_by", node->replaced_by) ||
+                                add_anomalies(object, node));
 }
 
 static json_t *nodes_to_json(const Waybill__V1__CaseAnswer *answer) {

@@ -17,7 +17,8 @@ json_t *event_to_json(const wb_event *event);
 json_t *
 record_to_json(const wb_record *record); /* the event's members with offset, source, recorded_at */
 json_t *case_state_to_json(const Waybill__V1__CaseState *state);
-/* {"case": state, "nodes": [record with standing, replaced_by], "through_offset", "truncated"} */
+/* {"case": state, "nodes": [record with standing, replaced_by, anomalies], "through_offset",
+ * "truncated"} */
 json_t *case_answer_to_json(const Waybill__V1__CaseAnswer *answer);
 
 /* Strict: an unknown member or a value of the wrong type is refused by name. Does not validate. The

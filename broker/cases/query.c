@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/cases/anomaly.h"
 #include "broker/cases/code.h"
 #include "broker/cases/state.h"
 #include "broker/journal/reader.h"
@@ -63,7 +64,8 @@ static int answer(const struct query *q, const struct log_record *records, size_
 
     if (count == 0)
         return problem(err, WB_E_CASE_NOT_FOUND, "number and code do not belong together");
-    if (!history_build(records, count, arena, &history))
+    if (!history_build(records, count, arena, &history) ||
+        !anomaly_mark(&history, !incomplete(records, count), arena))
         return problem(err, WB_E_BUSY, "the history of %s needs too much memory", q->case_no);
     choose_nodes(&history, q->limit, arena, &a);
     if (!a.nodes)

@@ -124,7 +124,7 @@ static void settle_standings(struct history *h, const struct identities *ids) {
     }
 }
 
-static bool stands(const Waybill__V1__Node *node) {
+bool history_stands(const Waybill__V1__Node *node) {
     return (node->standing == WAYBILL__V1__STANDING__STANDING_CURRENT ||
             node->standing == WAYBILL__V1__STANDING__STANDING_UNMATCHED) &&
            tells(node->record->event);
@@ -160,7 +160,7 @@ static void compute_state(struct history *h) {
     for (size_t i = 0; i < h->count; i++) {
         if (h->nodes[i].record->offset > s->last_offset)
             s->last_offset = h->nodes[i].record->offset;
-        if (stands(&h->nodes[i]))
+        if (history_stands(&h->nodes[i]))
             take(s, &h->nodes[i]);
     }
     s->ended = s->current_offset && stage_ends((int)s->stage);

@@ -22,4 +22,8 @@ struct history {
 bool history_build(const struct log_record *records, size_t count, struct arena *arena,
                    struct history *history);
 
+/* Whether it is one of those that the state comes from: something that happened, and that was
+ * neither corrected nor retracted. */
+bool history_stands(const Waybill__V1__Node *node);
+
 #endif

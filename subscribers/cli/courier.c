@@ -197,16 +197,25 @@ static void put_status(struct screen *screen, const wb_record *record, int stand
     screen_line(screen);
 }
 
+/* The amendment of nothing is told by its standing already. */
+static void put_anomalies(struct screen *screen, const node *one, enum language language) {
+    for (size_t i = 0; i < one->n_anomalies; i++)
+        if (one->anomalies[i] != WAYBILL__V1__ANOMALY__ANOMALY_NOTHING_TO_AMEND)
+            put_labelled(screen, INDENT, words(PHRASE_ANOMALY, language),
+                         words_anomaly((int)one->anomalies[i], language), language);
+}
+
 /* replaces: the offset of the event that it corrects or retracts, 0 if none is known. */
-static void put_node(struct screen *screen, const wb_record *record, int standing,
-                     uint64_t replaced_by, uint64_t replaces, enum language language) {
-    const wb_event *event = event_of(record);
+static void put_node(struct screen *screen, const node *one, uint64_t replaces,
+                     enum language language) {
+    const wb_event *event = event_of(one->record);
     char time[TIMESTAMP_TEXT];
     screen_put(
         screen, PLAIN,
         local_time(event->occurred_at_us, event->utc_offset_minutes, event->date_only, time));
     screen_to(screen, INDENT - 2);
-    put_status(screen, record, standing, replaced_by, language);
+    put_status(screen, one->record, (int)one->standing, one->replaced_by, language);
+    put_anomalies(screen, one, language);
     if (has_text(event->handler)) {
         screen_to(screen, INDENT);
         put_handler(screen, event->handler, PLAIN, language);
@@ -314,8 +323,7 @@ void courier_case(struct screen *screen, const wb_case *answer, enum language la
     for (size_t i = answer->n_nodes; i-- > 0;) {
         const node *one = answer->nodes[i];
         if (one->record)
-            put_node(screen, one->record, (int)one->standing, one->replaced_by,
-                     replaced(answer, one->record->offset), language);
+            put_node(screen, one, replaced(answer, one->record->offset), language);
     }
     if (answer->truncated) {
         screen_to(screen, INDENT);
@@ -325,5 +333,7 @@ void courier_case(struct screen *screen, const wb_case *answer, enum language la
 }
 
 void courier_event(struct screen *screen, const wb_record *record, enum language language) {
-    put_node(screen, record, WAYBILL__V1__STANDING__STANDING_CURRENT, 0, 0, language);
+    node one = WAYBILL__V1__NODE__INIT;
+    one.record = (wb_record *)record;
+    put_node(screen, &one, 0, language);
 }

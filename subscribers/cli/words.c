@@ -3,7 +3,7 @@
 #include "proto/field.h"
 
 #include <stdio.h>
-#include <waybill/event.h>
+#include <waybill/v1/query.pb-c.h>
 
 typedef const char *const pair[LANGUAGES];
 
@@ -45,6 +45,23 @@ static pair notices[] = {
     [WAYBILL__V1__NOTICE_KIND__NOTICE_KIND_REMEDY] = {"救济途径", "How to object"},
 };
 
+static pair anomalies[] = {
+    [WAYBILL__V1__ANOMALY__ANOMALY_AFTER_END] = {"办结之后发生", "after the case had ended"},
+    [WAYBILL__V1__ANOMALY__ANOMALY_AFTER_DECISION] = {"决定之后发生", "after the decision"},
+    [WAYBILL__V1__ANOMALY__ANOMALY_AFTER_ACCEPTANCE] = {"此前已受理", "had been accepted already"},
+    [WAYBILL__V1__ANOMALY__ANOMALY_WITHOUT_ACCEPTANCE] = {"此前未受理",
+                                                          "had not been accepted before"},
+    [WAYBILL__V1__ANOMALY__ANOMALY_WITHOUT_GRANT] = {"此前未准予", "had not been granted before"},
+    [WAYBILL__V1__ANOMALY__ANOMALY_WITHOUT_REQUEST] = {"此前未告知补正",
+                                                       "no correction had been requested"},
+    [WAYBILL__V1__ANOMALY__ANOMALY_NOTHING_TO_RESUME] = {"没有进行中的特别程序",
+                                                         "no special procedure was under way"},
+    [WAYBILL__V1__ANOMALY__ANOMALY_NOTHING_TO_AMEND] = {"未找到所指的记录",
+                                                        "the event that it names is not there"},
+    [WAYBILL__V1__ANOMALY__ANOMALY_AHEAD_OF_TIME] = {"发生时间晚于登记时间",
+                                                     "dated later than it was recorded"},
+};
+
 static pair phrases[PHRASES] = {
     [PHRASE_SINCE] = {"自", "Since"},
     [PHRASE_HANDLER] = {"经办", "With"},
@@ -74,6 +91,7 @@ static pair phrases[PHRASES] = {
     [PHRASE_ALLOWED] = {"所需工作日", "Working days needed"},
     [PHRASE_RESULT] = {"结果", "Result"},
     [PHRASE_APPROVER] = {"批准人", "Approved by"},
+    [PHRASE_ANOMALY] = {"异常", "Anomaly"},
 };
 
 static const char *find(pair *table, size_t count, int value, enum language language) {
@@ -96,6 +114,11 @@ const char *words_kind(int kind, enum language language) {
 const char *words_notice(int kind, enum language language) {
     const char *text = FIND(notices, kind, language);
     return text ? text : notice_kind_name(kind);
+}
+
+const char *words_anomaly(int anomaly, enum language language) {
+    const char *text = FIND(anomalies, anomaly, language);
+    return text ? text : anomaly_name(anomaly);
 }
 
 const char *words(enum phrase phrase, enum language language) {

@@ -36,6 +36,7 @@ enum phrase {
     PHRASE_ALLOWED, /* with days */
     PHRASE_RESULT,
     PHRASE_APPROVER,
+    PHRASE_ANOMALY,
     PHRASES
 };
 
@@ -43,6 +44,7 @@ enum phrase {
 const char *words_stage(int stage, enum language language);
 const char *words_kind(int kind, enum language language);
 const char *words_notice(int kind, enum language language);
+const char *words_anomaly(int anomaly, enum language language);
 const char *words(enum phrase phrase, enum language language);
 
 /* "3 天前", "in 2 days": how far the time is from now, coarsely. Returns text. */

@@ -21,16 +21,13 @@ static const char *const decision[] = {
 /* Not given out: source, event_id and replaces (the office's own keys), the staff number, the
  * attributes, the trace. */
 static const struct member record_members[] = {
-    {"offset", NULL},         {"recorded_at", NULL},
-    {"kind", NULL},           {"case_no", NULL},
-    {"parent_case_no", NULL}, {"stage", NULL},
-    {"step", NULL},           {"occurred_at", NULL},
-    {"handler", handler},     {"notices", notice},
-    {"item_code", NULL},      {"item_name", NULL},
-    {"region_code", NULL},    {"agency", NULL},
-    {"special", special},     {"extension", extension},
-    {"decision", decision},   {"standing", NULL},
-    {"replaced_by", NULL},    {NULL, NULL},
+    {"offset", NULL},         {"recorded_at", NULL},    {"kind", NULL},
+    {"case_no", NULL},        {"parent_case_no", NULL}, {"stage", NULL},
+    {"step", NULL},           {"occurred_at", NULL},    {"handler", handler},
+    {"notices", notice},      {"item_code", NULL},      {"item_name", NULL},
+    {"region_code", NULL},    {"agency", NULL},         {"special", special},
+    {"extension", extension}, {"decision", decision},   {"standing", NULL},
+    {"replaced_by", NULL},    {"anomalies", NULL},      {NULL, NULL},
 };
 
 static const struct member state_members[] = {

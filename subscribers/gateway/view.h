@@ -8,8 +8,8 @@
 
 /* New references; NULL without memory. */
 
-/* {"case": state, "nodes": [record with standing, replaced_by], "through_offset", "truncated"},
- * the newest node last */
+/* {"case": state, "nodes": [record with standing, replaced_by, anomalies], "through_offset",
+ * "truncated"}, the newest node last */
 json_t *view_case(const wb_case *answer);
 /* {"case": state, "through_offset"} */
 json_t *view_state(const wb_case *answer);

@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <cmocka.h>
+#include <waybill/v1/query.pb-c.h>
 
 struct fixture {
     struct arena arena;
@@ -110,6 +112,11 @@ static void test_names_are_those_of_the_proto_files(void **state) {
         assert_int_equal(notice_kind_parse(notice_kind_name(notices->values[i].value)),
                          notices->values[i].value);
     assert_string_equal(standing_name(2), "retracted");
+    const ProtobufCEnumDescriptor *anomalies = &waybill__v1__anomaly__descriptor;
+    for (unsigned i = 0; i < anomalies->n_values; i++)
+        assert_true(strcasecmp(anomalies->values[i].name + strlen("ANOMALY_"),
+                               anomaly_name(anomalies->values[i].value)) == 0);
+    assert_string_equal(anomaly_name((int)anomalies->n_values), "unknown");
 }
 
 static void test_which_stages_end_a_case(void **state) {

@@ -154,6 +154,8 @@ static void test_every_value_has_its_words(void **state) {
             assert_string_not_equal(words_kind(kind, language), kind_name(kind));
         for (int kind = 0; kind <= WAYBILL__V1__NOTICE_KIND__NOTICE_KIND_REMEDY; kind++)
             assert_string_not_equal(words_notice(kind, language), notice_kind_name(kind));
+        for (int anomaly = 1; anomaly <= WAYBILL__V1__ANOMALY__ANOMALY_AHEAD_OF_TIME; anomaly++)
+            assert_string_not_equal(words_anomaly(anomaly, language), anomaly_name(anomaly));
         for (int phrase = 0; phrase < PHRASES; phrase++)
             assert_non_null(words(phrase, language));
     }
