@@ -189,7 +189,8 @@ static bool settle(struct outbox *o, int64_t now_us) {
     o->trouble.code = WB_OK;
     o->settled = through;
     o->refused_count -= count;
-    memmove(o->refused, o->refused + count, o->refused_count * sizeof *o->refused);
+    if (count)
+        memmove(o->refused, o->refused + count, o->refused_count * sizeof *o->refused);
     o->answered_us = now_us;
     o->shrinking = true;
     return true;

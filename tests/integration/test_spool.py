@@ -37,6 +37,11 @@ def ids(first, last):
     return [f"e{n}" for n in range(first, last)]
 
 
+def sanitized():
+    """A sanitizer keeps what was freed for a while: memory says nothing then."""
+    return "WAYBILL_SANITIZE:BOOL=ON" in (paths.BUILD / "CMakeCache.txt").read_text()
+
+
 def nobody():
     """An endpoint where no broker is."""
     return f"tcp://127.0.0.1:{wait.free_port()}"
@@ -47,8 +52,7 @@ def office_program(tmp_path_factory, prefix):
     """spool_office.c, compiled as a user of the library would, and where the library is."""
     package = os.path.dirname(next(prefix.rglob("waybill-publisher.pc")))
     program = tmp_path_factory.mktemp("office") / "spool_office"
-    cache = (paths.BUILD / "CMakeCache.txt").read_text()
-    sanitize = "-fsanitize=address,undefined" if "WAYBILL_SANITIZE:BOOL=ON" in cache else ""
+    sanitize = "-fsanitize=address,undefined" if sanitized() else ""
     subprocess.run(
         ["bash", "-c", f"cc -std=gnu11 -Wall -Wextra -Werror {sanitize} -o '{program}' '{OFFICE}' "
          "$(pkg-config --cflags --libs waybill-publisher)"],
@@ -135,7 +139,7 @@ def test_catching_up_takes_little_memory_and_leaves_others_their_turn(broker, of
         slowest = max(slowest, time.monotonic() - before)
         peak = vm_hwm_kib(program.pid) or peak
     assert program.wait() == 0
-    assert peak < 40 * 1024, f"{peak} KiB"
+    assert peak < 40 * 1024 or sanitized(), f"{peak} KiB"
     assert slowest < 2, f"another source waited {slowest:.2f} s"
     assert logged(database) == ids(0, count + 1)
     assert os.path.getsize(office.spool) < 20 << 20, "the room is given back"
