@@ -10,10 +10,7 @@
 
 enum look {
     LOOK_CLOSER, /* an unknown field, or one that is rare or not simple */
-    LOOK_LINE,
-    LOOK_PROSE,
-    LOOK_ID,
-    LOOK_DIGITS,
+    LOOK_TEXT,
     LOOK_UP_TO, /* a number or an enumeration */
     LOOK_STAGE,
     LOOK_TIME,
@@ -23,8 +20,9 @@ enum look {
 
 struct spot {
     enum look look;
-    enum field_part part; /* of LOOK_PART */
-    uint32_t max;         /* bytes of a text, a number's largest value, or how many parts */
+    const struct field *field; /* of LOOK_TEXT */
+    enum field_part part;      /* of LOOK_PART */
+    uint32_t max;              /* a number's largest value, or how many parts */
     bool needed;
 };
 
@@ -52,28 +50,23 @@ static void place(enum field_part part, const char *name, struct spot spot) {
 
 static enum look look_of(const struct field *field) {
     switch (field->type) {
-    case FIELD_NAME:
-        return LOOK_LINE;
-    case FIELD_PROSE:
-        return LOOK_PROSE;
-    case FIELD_ID:
-        return strcmp(field->name, "replaces") == 0 ? LOOK_CLOSER : LOOK_ID;
-    case FIELD_DIGITS:
-        return LOOK_DIGITS;
     case FIELD_NUMBER:
     case FIELD_NOTICE:
         return LOOK_UP_TO;
     case FIELD_STAGE:
         return LOOK_STAGE;
-    default:
+    case FIELD_KIND:
+    case FIELD_TIME:
         return LOOK_CLOSER;
+    default:
+        return strcmp(field->name, "replaces") == 0 ? LOOK_CLOSER : LOOK_TEXT;
     }
 }
 
 static void place_fields(void) {
     for (const struct field *field = fields; field < fields + field_count; field++) {
         const char *dot = strchr(field->name, '.');
-        struct spot spot = {.look = look_of(field), .max = (uint32_t)field->max};
+        struct spot spot = {.look = look_of(field), .field = field, .max = (uint32_t)field->max};
         if (field->type == FIELD_NOTICE)
             spot.max = WAYBILL__V1__NOTICE_KIND__NOTICE_KIND_REMEDY;
         spot.needed = field->part == PART_EVENT &&
@@ -101,28 +94,16 @@ static void make_ready(void) {
     place(PART_EVENT, "occurred_at_us", (struct spot){.look = LOOK_TIME, .needed = true});
     place(PART_EVENT, "utc_offset_minutes", (struct spot){.look = LOOK_OFFSET});
     place(PART_EVENT, "date_only", (struct spot){.look = LOOK_UP_TO, .max = 1});
-    place(
-        PART_COUNT, "name",
-        (struct spot){.look = LOOK_ID, .max = (uint32_t)field_attribute_name.max, .needed = true});
-    place(PART_COUNT, "value",
-          (struct spot){.look = LOOK_PROSE, .max = (uint32_t)field_attribute_value.max});
+    place(PART_COUNT, "name",
+          (struct spot){.look = LOOK_TEXT, .field = &field_attribute_name, .needed = true});
+    place(PART_COUNT, "value", (struct spot){.look = LOOK_TEXT, .field = &field_attribute_value});
     ready = true;
 }
 
 static bool is_text(const struct spot *spot, const struct wire_field *f) {
-    const char *text = (const char *)f->data;
-    if (f->type != WIRE_BYTES || f->length > spot->max || (spot->needed && f->length == 0))
+    if (f->type != WIRE_BYTES)
         return false;
-    if (spot->look == LOOK_DIGITS) {
-        for (size_t i = 0; i < f->length; i++)
-            if (text[i] < '0' || text[i] > '9')
-                return false;
-        return true;
-    }
-    if (spot->look == LOOK_ID && f->length && (text[0] == ' ' || text[f->length - 1] == ' '))
-        return false;
-    unsigned allowed = spot->look == LOOK_PROSE ? WIRE_TEXT_NEWLINE : 0;
-    return (wire_text(text, f->length) & ~allowed) == 0;
+    return f->length ? field_fits(spot->field, (const char *)f->data, f->length) : !spot->needed;
 }
 
 static bool is_number(const struct spot *spot, const struct wire_field *f) {
