@@ -354,8 +354,9 @@ def protocol():
 
 def in_flight(world, writer):
     """Holds the statements of the writer, and among them a batch's: it is certain to be waiting."""
-    def is_held():
-        return b"COPY waybill.event" in writer.database.held(Proxy.UP)
+    def is_held():  # many rows, or few: those are a prepared statement's parameters
+        held = writer.database.held(Proxy.UP)
+        return b"COPY waybill.event" in held or b"\0few_" in held
 
     for _ in range(20):
         writer.database.freeze(up=True, down=False)
