@@ -147,6 +147,11 @@ static bool open_upkeep(struct broker *b, uv_loop_t *loop) {
     return b->upkeep != NULL;
 }
 
+static void on_silent(void *arg, int64_t since_us) {
+    struct broker *b = arg;
+    journal_silent(b->journal, since_us);
+}
+
 /* Sessions that were open before and may not be any more are ended. */
 static void on_access_changed(void *arg, bool live_lost) {
     struct broker *b = arg;
@@ -160,7 +165,8 @@ static void on_access_changed(void *arg, bool live_lost) {
 }
 
 static bool open_access(struct broker *b, uv_loop_t *loop, struct wb_error *err) {
-    static const struct access_events events = {.changed = on_access_changed};
+    static const struct access_events events = {.changed = on_access_changed,
+                                                .silent = on_silent};
     const struct access_options options = {.database = b->options->database,
                                            .retention_ms = b->options->retention};
     b->access = access_new(loop, &options, &events, b);

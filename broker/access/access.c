@@ -17,6 +17,7 @@
 
 #define TICK_MS     250 /* how often the tables' revision is looked at */
 #define BEAT_US     INT64_C(1000000)
+#define SILENCE_US  INT64_C(3500000) /* less than what ends a writer: it has given up by then */
 #define AUDIT_US    INT64_C(1000000)
 #define PURGE_US    INT64_C(3600000000)
 #define PURGED_ROWS 10000 /* in one go: statements.h */
@@ -51,6 +52,7 @@ struct access {
     bool troubled[ERRANDS];
     int64_t epoch; /* to beat for; 0: none */
     uint8_t epoch_bytes[8], retention_bytes[8];
+    int64_t beaten_us;                   /* when a beat was answered last, monotonic */
     int64_t beat_us, audit_us, purge_us; /* next, monotonic */
 };
 
@@ -206,6 +208,8 @@ static void on_over(struct access *a) {
         log_info("access", "%s: works again", errand_words[a->errand]);
     if (!a->failed)
         a->troubled[a->errand] = false;
+    if (!a->failed && a->errand == BEAT)
+        a->beaten_us = monotonic_us();
     if (a->errand == WRITE_AUDIT)
         audit_settle(a->audit, !a->failed);
     go_on(a);
@@ -291,8 +295,13 @@ static void go_on(struct access *a) {
 
 static void on_tick(uv_timer_t *timer) {
     struct access *a = timer->data;
+    int64_t now = monotonic_us(), since = a->beaten_us;
     a->look = true;
     go_on(a);
+    if (a->epoch > 0 && now - since > SILENCE_US) {
+        a->beaten_us = now;
+        a->events.silent(a->arg, since);
+    }
 }
 
 static void on_up(void *arg) {
@@ -313,6 +322,7 @@ static void on_down(void *arg, const char *reason) {
 void access_beat(struct access *a, int64_t epoch) {
     if (epoch != a->epoch)
         a->beat_us = 0;
+    a->beaten_us = monotonic_us();
     a->epoch = epoch;
     go_on(a);
 }

@@ -38,6 +38,8 @@ struct access_events {
     /* Something changed: sessions are looked at again with access_check. live_lost: a key that was
      * let onto the live feed has lost its place there. */
     void (*changed)(void *arg, bool live_lost);
+    /* No beat was answered since then (monotonic): told every few seconds. */
+    void (*silent)(void *arg, int64_t since_us);
 };
 
 /* Connects by itself, also before the schema exists: until the tables were read nobody with a key

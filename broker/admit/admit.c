@@ -314,8 +314,13 @@ static int on_message(void *arg, struct session *session, const client_message *
 static void on_closed(void *arg, struct session *session) {
     struct admit *a = arg;
     struct intake *intake = session->data;
-    while (intake->first)
-        unlink_publish(intake->first);
+    /* What still waits is not recorded: nobody could be told, and its sender repeats it. */
+    for (struct publish *p = intake->first, *next; p; p = next) {
+        next = p->next;
+        unlink_publish(p);
+        if (journal_withdraw(a->journal, &p->submission))
+            on_release(&p->submission);
+    }
     credit_close(&a->pool, &intake->credit);
     *intake->link = intake->next;
     if (intake->next)
@@ -393,6 +398,10 @@ void admit_open(struct admit *a) {
 }
 
 void admit_recheck(struct admit *a) {
+    for (const struct intake *intake = a->intakes; intake; intake = intake->next)
+        if (intake->source)
+            intake->source->flow.rate_events =
+                access_grant(a->access, intake->source->name)->rate_events;
     endpoint_recheck(a->endpoint);
 }
 

@@ -41,6 +41,11 @@ void credit_close(struct credit_pool *pool, struct credit *c) {
     pool->sessions--;
 }
 
+static struct frame_window larger(struct frame_window a, struct frame_window b) {
+    return (struct frame_window){.events = a.events > b.events ? a.events : b.events,
+                                 .bytes = a.bytes > b.bytes ? a.bytes : b.bytes};
+}
+
 static bool fits(struct frame_window window, uint64_t events, uint64_t bytes) {
     return events <= window.events && bytes <= window.bytes;
 }
@@ -49,8 +54,8 @@ int credit_take(struct credit_pool *pool, struct credit *c, uint32_t events, uin
                 int64_t now_us, struct wb_error *err) {
     uint64_t all_events = (uint64_t)c->events + events, all_bytes = (uint64_t)c->bytes + bytes;
     bool grace = c->shrunk_us && now_us - c->shrunk_us < GRACE_US;
-    bool allowed = fits(c->window, all_events, all_bytes) ||
-                   (grace && fits(c->before, all_events, all_bytes)) || all_events <= 1;
+    struct frame_window believed = grace ? larger(c->before, c->window) : c->window;
+    bool allowed = fits(believed, all_events, all_bytes) || all_events <= 1;
     if (!allowed)
         return problem(err, WB_E_WINDOW_EXCEEDED,
                        "%u events of %u bytes with %u of %u bytes unacknowledged, window %u and "
@@ -71,9 +76,8 @@ struct frame_window credit_give(struct credit_pool *pool, struct credit *c, uint
     if (now.events == c->window.events && now.bytes == c->window.bytes)
         return (struct frame_window){0};
     if (now.events < c->window.events || now.bytes < c->window.bytes) {
-        /* The largest of those that were taken back lately. */
-        if (!c->shrunk_us || now_us - c->shrunk_us >= GRACE_US || c->window.bytes > c->before.bytes)
-            c->before = c->window;
+        bool grace = c->shrunk_us && now_us - c->shrunk_us < GRACE_US;
+        c->before = grace ? larger(c->before, c->window) : c->window;
         c->shrunk_us = now_us;
     }
     c->window = now;

@@ -203,7 +203,7 @@ static void connect_now(struct database *c) {
 /* Hands the results that have arrived to the query's owner. */
 static void dispatch(struct database *c) {
     c->dispatching = true;
-    while (c->state == BUSY && !c->drop[0] && !PQisBusy(c->pg)) {
+    while (c->state == BUSY && !c->drop[0] && !c->piece && !PQisBusy(c->pg)) {
         PGresult *result = PQgetResult(c->pg);
         database_result *fn = c->result;
         if (!result)

@@ -19,6 +19,7 @@
 #define PULSE_MS         500
 #define PAUSE_US         INT64_C(3000000) /* less than the silence that ends a writer */
 #define LANES            2
+#define WAKE_MAX_US      INT64_C(1000000) /* a limit may be lifted while its source waits */
 #define OVERLAP_EVENTS   256 /* fewer wait for the batch ahead: a commit of their own costs more */
 #define UNIQUE_VIOLATION "23505"
 #define FENCED           "WB001"
@@ -37,7 +38,8 @@ struct journal {
     uv_timer_t wake; /* when the first of those that wait for tokens may go on */
 
     enum journal_state state;
-    int64_t pulse_us; /* of the last pulse; monotonic */
+    int64_t pulse_us;     /* of the last pulse; monotonic */
+    int64_t committed_us; /* when the last result of a commit came; monotonic */
     int64_t epoch;
     uint64_t head;
     struct leaf leaf;       /* the newest of the log */
@@ -48,9 +50,8 @@ struct journal {
     struct queue queue;
     struct lane *lanes[LANES]; /* a ring: those in flight from `front` on, in the log's order */
     size_t front, in_flight;
-    bool running, again; /* a turn is under way; something moved meanwhile */
-    struct log_record *records;
-    size_t records_size;
+    bool running, again;        /* a turn is under way; something moved meanwhile */
+    struct log_record *records; /* of the batch that is finished: room for the largest */
 };
 
 static void turn(struct journal *j);
@@ -96,6 +97,7 @@ static void on_down(void *arg, struct lane *down, const char *reason) {
     bool was_ready = j->state == READY;
     note_unknown(j, reason);
     j->state = DOWN;
+    opening_forget(j->opening);
     meter_add(METER_DATABASE_LOST, "writer", 1);
     settle_all(j);
     for (size_t i = 0; i < LANES; i++)
@@ -105,18 +107,9 @@ static void on_down(void *arg, struct lane *down, const char *reason) {
         j->events.lost(j->arg, reason);
 }
 
-/* A process that stood still (stopped, swapped out, a machine that slept) may have a successor. It
- * believes nothing that it remembers, and shows it to nobody, until it has asked. Timers come
- * before sockets in a turn of the loop, so no peer is answered in between. */
-static void on_pulse(uv_timer_t *timer) {
-    static const char reason[] = "the broker stood still for a while and looks who writes now";
-    struct journal *j = timer->data;
-    int64_t now_us = monotonic_us(), before_us = j->pulse_us;
+static void doubt(struct journal *j, const char *reason) {
     struct wb_error err;
-    j->pulse_us = now_us;
-    if (j->state != READY || now_us - before_us < PAUSE_US)
-        return;
-    log_warn("journal", "%s (%lld ms)", reason, (long long)(now_us - before_us) / 1000);
+    log_warn("journal", "%s", reason);
     problem(&err, WB_E_NOT_READY, "%s", reason);
     note_unknown(j, reason);
     j->state = DOWN;
@@ -125,6 +118,22 @@ static void on_pulse(uv_timer_t *timer) {
     j->events.waiting(j->arg, &err);
     for (size_t i = 0; i < LANES; i++)
         lane_drop(j->lanes[i], reason);
+}
+
+/* A process that stood still (stopped, swapped out, a machine that slept) may have a successor. It
+ * believes nothing that it remembers, and shows it to nobody, until it has asked. Timers come
+ * before sockets in a turn of the loop, so no peer is answered in between. */
+static void on_pulse(uv_timer_t *timer) {
+    struct journal *j = timer->data;
+    int64_t now_us = monotonic_us(), before_us = j->pulse_us;
+    j->pulse_us = now_us;
+    if (j->state == READY && now_us - before_us >= PAUSE_US)
+        doubt(j, "the broker stood still for a while and looks who writes now");
+}
+
+void journal_silent(struct journal *j, int64_t since_us) {
+    if (j->state == READY && j->committed_us < since_us)
+        doubt(j, "the database gives no answer; another broker may have taken over");
 }
 
 /* Opening. */
@@ -212,6 +221,8 @@ static struct lane_plan plan_behind(const struct journal *j, const struct lane *
         plan.head = plan.ahead->last_offset;
         last_us = plan.ahead->recorded_at_us;
     }
+    if (last_us < j->leaf.from_us) /* whatever the clocks of two brokers say */
+        last_us = j->leaf.from_us;
     plan.recorded_at_us = now_us > last_us ? now_us : last_us;
     plan.new_leaf = new_leaf(j, plan.recorded_at_us, &plan.leaf);
     plan.spans_leaves = plan.spans_leaves || (plan.new_leaf && j->leaf.number);
@@ -247,8 +258,9 @@ static bool begin_batch(struct journal *j) {
     fill(j, lane_batch(lane), now_us);
     if (batch_empty(lane_batch(lane))) {
         int64_t due_us = queue_due_us(&j->queue, now_us);
-        if (due_us < INT64_MAX)
-            uv_timer_start(&j->wake, on_wake, (uint64_t)((due_us - now_us) / 1000 + 1), 0);
+        if (due_us > now_us + WAKE_MAX_US)
+            due_us = now_us + WAKE_MAX_US;
+        uv_timer_start(&j->wake, on_wake, (uint64_t)((due_us - now_us) / 1000 + 1), 0);
         return false;
     }
     meter_set(METER_BATCH_EVENTS, NULL, (int64_t)lane_batch(lane)->events);
@@ -259,15 +271,8 @@ static bool begin_batch(struct journal *j) {
 
 /* The outcome of the batch in front. */
 
-static size_t collect_records(struct journal *j, const struct batch *batch) {
-    size_t wanted = (size_t)(batch->last_offset - batch->first_offset + 1), count = 0;
-    if (wanted > j->records_size) {
-        struct log_record *more = realloc(j->records, wanted * sizeof *more);
-        if (!more)
-            return 0;
-        j->records = more;
-        j->records_size = wanted;
-    }
+static size_t collect_records(const struct journal *j, const struct batch *batch) {
+    size_t count = 0;
     for (struct submission *s = batch->first; s; s = s->next)
         for (size_t i = 0; i < s->count; i++) {
             const struct entry *e = &s->entries[i];
@@ -313,7 +318,8 @@ static void finish(struct journal *j, struct lane *lane) {
     batch_note_ids(batch);
     meter_add(METER_BATCHES, wrote ? "committed" : "repeats_only", 1);
     if (wrote) {
-        meter_observe_us(METER_COMMIT_SECONDS, monotonic_us() - lane_sent_us(lane));
+        j->committed_us = monotonic_us();
+        meter_observe_us(METER_COMMIT_SECONDS, j->committed_us - lane_sent_us(lane));
         j->head = batch->last_offset;
         j->recorded_at_us = batch->recorded_at_us;
         j->spans_leaves = plan->spans_leaves;
@@ -326,11 +332,12 @@ static void finish(struct journal *j, struct lane *lane) {
     leave_front(j, lane);
 }
 
-static void fail(struct journal *j, struct lane *lane) {
+/* What came behind it goes too: a session's later events must not be recorded before these, which
+ * will be repeated. */
+static void fail(struct journal *j, const struct lane *lane) {
     log_error("journal", "a batch was not recorded: %s", lane_error(lane));
     meter_add(METER_BATCHES, "failed", 1);
-    batch_settle(lane_batch(lane), false);
-    leave_front(j, lane);
+    settle_all(j);
 }
 
 /* The batch behind one that failed has offsets that are no longer right. True once it waits. */
@@ -360,9 +367,14 @@ static void mend(struct journal *j, struct lane *lane) {
     }
 }
 
+/* The lane behind still compares its events with those of the front. */
+static bool is_needed(const struct journal *j) {
+    return j->in_flight == LANES && lane_state(lane_at(j, 1)) == LANE_PREPARING;
+}
+
 /* Brings on what is in flight, the front first. */
 static void settle_front(struct journal *j) {
-    while (j->in_flight && lane_state(lane_at(j, 0)) == LANE_DONE)
+    while (j->in_flight && lane_state(lane_at(j, 0)) == LANE_DONE && !is_needed(j))
         finish(j, lane_at(j, 0));
     if (!j->in_flight)
         return;
@@ -427,7 +439,8 @@ struct journal *journal_new(uv_loop_t *loop, const struct journal_options *optio
     j->retry.data = j->wake.data = j->pulse.data = j;
     j->pulse_us = monotonic_us();
     uv_timer_start(&j->pulse, on_pulse, PULSE_MS, PULSE_MS);
-    if (open_lanes(j, loop))
+    j->records = calloc(options->batch_events + LIMIT_BATCH_EVENTS, sizeof *j->records);
+    if (j->records && open_lanes(j, loop))
         return j;
     problem(err, WB_E_SYSTEM, "out of memory");
     journal_close(j);
@@ -459,6 +472,10 @@ void journal_close(struct journal *j) {
 void journal_submit(struct journal *j, struct submission *s) {
     queue_put(&j->queue, s);
     turn(j);
+}
+
+bool journal_withdraw(struct journal *j, struct submission *s) {
+    return queue_remove(&j->queue, s);
 }
 
 size_t journal_pending_bytes(const struct journal *j) {

@@ -43,8 +43,15 @@ struct journal *journal_new(uv_loop_t *loop, const struct journal_options *optio
 /* Settles what is left as not committed. NULL is allowed. */
 void journal_close(struct journal *journal);
 
+/* The database has given no sign of life since then (monotonic): a broker that stands by may take
+ * over any moment. Unless something was committed since, the journal gives its connections up. */
+void journal_silent(struct journal *journal, int64_t since_us);
+
 /* Only while ready. The submission belongs to the journal until it is settled. */
 void journal_submit(struct journal *journal, struct submission *submission);
+/* Takes back one that waits: true, and it is the caller's again without having been settled. False
+ * if it is in a batch already. */
+bool journal_withdraw(struct journal *journal, struct submission *submission);
 /* Memory of submissions that are not settled. */
 size_t journal_pending_bytes(const struct journal *journal);
 bool journal_idle(const struct journal *journal); /* nothing is queued or in flight */

@@ -162,7 +162,6 @@ static void take_over(struct opening *o, const PGresult *r) {
     o->opened.epoch = number(r, 0);
     o->opened.head_offset = (uint64_t)number(r, 1);
     o->opened.first_offset = o->opened.head_offset + 1; /* until a leaf says otherwise */
-    o->opened.head_recorded_at_us = number(r, 2);
 }
 
 static void leaves(struct opening *o, const PGresult *r) {
@@ -172,6 +171,7 @@ static void leaves(struct opening *o, const PGresult *r) {
                                    .first_offset = (uint64_t)number(r, 3)};
     o->opened.first_offset = (uint64_t)number(r, 4);
     o->opened.spans_leaves = PQgetvalue(r, 0, 5)[0] == 't';
+    o->opened.head_recorded_at_us = number(r, 6);
 }
 
 static void lease(struct opening *o, const PGresult *r) {
@@ -194,8 +194,11 @@ static void sources(struct opening *o, const PGresult *r) {
     sources_forget_ids(o->sources);
     for (int i = 0; i < PQntuples(r); i++) {
         struct source *source = sources_add(o->sources, PQgetvalue(r, i, 1));
-        if (!source)
-            continue;
+        if (!source) { /* what is not known here would be taken for new */
+            refuse(o, OPENING_FAILED, "there are more sources than a broker can hold",
+                   "remove those that never published from waybill.source");
+            return;
+        }
         sources_register(o->sources, source, (int32_t)strtol(PQgetvalue(r, i, 0), NULL, 10));
         source_note_id(source, PQgetvalue(r, i, 2), (size_t)PQgetlength(r, i, 2));
     }
@@ -333,6 +336,11 @@ void opening_free(struct opening *o) {
     buffer_free(&o->sql);
     sodium_memzero(o, sizeof *o);
     free(o);
+}
+
+void opening_forget(struct opening *o) {
+    if (o)
+        o->sign_us = 0;
 }
 
 void opening_begin(struct opening *o, int second) {

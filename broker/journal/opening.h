@@ -52,4 +52,7 @@ void opening_free(struct opening *opening);
  * server process behind the writer's other connection. */
 void opening_begin(struct opening *opening, int second);
 
+/* The connection was lost: a sign of life may have been missed. NULL is allowed. */
+void opening_forget(struct opening *opening);
+
 #endif

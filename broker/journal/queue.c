@@ -62,14 +62,11 @@ static int64_t burst(const struct flow *flow) {
 }
 
 static void refill(struct flow *flow, int64_t now_us) {
-    int64_t passed_us = now_us - flow->refilled_us;
-    if (!flow->refilled_us || passed_us > INT64_C(60000000)) {
-        flow->tokens_us = burst(flow) * 1000000;
-    } else {
+    int64_t full_us = burst(flow) * 1000000, passed_us = now_us - flow->refilled_us;
+    if (!flow->refilled_us || passed_us > (full_us - flow->tokens_us) / flow->rate_events)
+        flow->tokens_us = full_us;
+    else
         flow->tokens_us += passed_us * flow->rate_events;
-        if (flow->tokens_us > burst(flow) * 1000000)
-            flow->tokens_us = burst(flow) * 1000000;
-    }
     flow->refilled_us = now_us;
 }
 
@@ -123,6 +120,26 @@ struct submission *queue_take(struct queue *q, size_t *events_left, size_t *byte
     *events_left = s->count < *events_left ? *events_left - s->count : 0;
     *bytes_left = s->bytes < *bytes_left ? *bytes_left - s->bytes : 0;
     return s;
+}
+
+bool queue_remove(struct queue *q, struct submission *s) {
+    struct flow *flow = &s->source->flow;
+    struct submission *before = NULL;
+    if (flow->first == s) {
+        take_first(q, s->source);
+        return true;
+    }
+    for (before = flow->first; before && before->next != s; before = before->next)
+        ;
+    if (!before)
+        return false;
+    before->next = s->next;
+    if (flow->last == s)
+        flow->last = before;
+    s->next = NULL;
+    q->events -= s->count;
+    q->bytes -= s->bytes;
+    return true;
 }
 
 struct submission *queue_drain(struct queue *q) {

@@ -24,6 +24,8 @@ void queue_put(struct queue *queue, struct submission *submission);
  * takes one that is larger. NULL: none may go now. now_us is monotonic. */
 struct submission *queue_take(struct queue *queue, size_t *events_left, size_t *bytes_left,
                               bool empty, int64_t now_us);
+/* Takes it out: true; false if it does not wait here. */
+bool queue_remove(struct queue *queue, struct submission *submission);
 /* Any, in order, for when all are given back. */
 struct submission *queue_drain(struct queue *queue);
 

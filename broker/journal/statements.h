@@ -2,9 +2,10 @@
 #ifndef BROKER_JOURNAL_STATEMENTS_H
 #define BROKER_JOURNAL_STATEMENTS_H
 
-/* Of each connection that writes. */
+/* Of each connection that writes. The lanes wait for one another outside of the server, which sees
+ * no knot there: no lock is waited for without end. */
 #define SQL_WRITER                                                                                 \
-    "SET synchronous_commit = on; SET statement_timeout = 0; SET lock_timeout = 0;"                \
+    "SET synchronous_commit = on; SET statement_timeout = 0; SET lock_timeout = '5s';"             \
     "SET idle_in_transaction_session_timeout = 0; SET plan_cache_mode = force_generic_plan;"       \
     "SELECT current_setting('synchronous_commit')"
 
@@ -28,22 +29,23 @@
 #define SQL_MICROSECONDS(column) "(extract(epoch FROM " column ") * 1000000)::bigint"
 
 /* Takes the log over: from here on every older epoch's commit fails. */
-#define SQL_TAKE_OVER                                                                              \
-    "UPDATE waybill.head SET epoch = epoch + 1 RETURNING epoch, last_offset,"                      \
-    " (SELECT " SQL_MICROSECONDS("recorded_at") " FROM waybill.event"                              \
-                                                "  WHERE event_offset = last_offset)"
+#define SQL_TAKE_OVER "UPDATE waybill.head SET epoch = epoch + 1 RETURNING epoch, last_offset"
 
 /* The newest leaf, where the log begins, and whether there are others. */
+/* clang-format off */
 #define SQL_LEAVES                                                                                 \
-    "SELECT number, " SQL_MICROSECONDS("from_at") ", " SQL_MICROSECONDS(                           \
-        "to_at") ", first_offset,"                                                                 \
-                 " (SELECT min(first_offset) FROM waybill.partition),"                             \
-                 " (SELECT count(*) FROM waybill.partition) > 1"                                   \
-                 " OR to_regclass('waybill.event_kept') IS NOT NULL"                               \
-                 " FROM waybill.partition ORDER BY number DESC LIMIT 1"
+    "SELECT number, " SQL_MICROSECONDS("from_at") ", " SQL_MICROSECONDS("to_at") ","               \
+    " first_offset, (SELECT min(first_offset) FROM waybill.partition),"                            \
+    " (SELECT count(*) FROM waybill.partition) > 1"                                                \
+    " OR to_regclass('waybill.event_kept') IS NOT NULL,"                                           \
+    " (SELECT " SQL_MICROSECONDS("recorded_at") " FROM waybill.event"                              \
+    "  WHERE event_offset = (SELECT last_offset FROM waybill.head))"                               \
+    " FROM waybill.partition ORDER BY number DESC LIMIT 1"
+/* clang-format on */
 
 /* Who writes, for those who stand by, and which server processes are to be ended if it falls
- * silent: the one that holds the lock and those that it wrote down. */
+ * silent: the one that holds the lock and those that it wrote down. One that works has somebody who
+ * waits for it: a broker that takes a log over, say, which may last. */
 #define SQL_LEASE_TAKE                                                                             \
     "UPDATE waybill.lease SET epoch = %lld, beat = beat + 1, backends = '{%d,%d}'"
 #define SQL_LEASE "SELECT l.epoch, l.beat, h.last_offset FROM waybill.lease l, waybill.head h"
@@ -53,7 +55,8 @@
     "a.pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND"               \
     " database = a.datid AND objsubid = 1 AND (classid::bigint << 32) | objid::bigint ="           \
     " hashtextextended('waybill writer', 0)) OR a.application_name = 'waybilld writer' AND"        \
-    " a.pid = ANY ((SELECT backends FROM waybill.lease)::integer[]))"
+    " a.pid = ANY ((SELECT backends FROM waybill.lease)::integer[]))"                              \
+    " AND (a.state <> 'active' OR a.wait_event_type = 'Client')"
 
 #define SQL_CODE_KEY      "INSERT INTO waybill.deployment (code_key) VALUES ($1) ON CONFLICT DO NOTHING"
 #define SQL_CODE_KEY_READ "SELECT code_key FROM waybill.deployment"

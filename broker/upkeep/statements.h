@@ -47,9 +47,11 @@
     "INSERT INTO waybill.event_next_%lld SELECT * FROM waybill.event"                              \
     " WHERE case_no = ANY($1::text[]) AND event_offset < $2"
 
-#define SQL_INDEX      "SELECT waybill.index_leaf('event_next_%lld')"
-#define SQL_KEEP_MOVED "SELECT waybill.keep_moved(%d, %lld, %llu), last_offset FROM waybill.head"
-#define SQL_RETIRE     "BEGIN; SELECT waybill.retire_leaf(%d, %lld, %llu); COMMIT"
-#define SQL_ROLLBACK   "ROLLBACK"
+#define SQL_INDEX "SELECT waybill.index_leaf('event_next_%lld')"
+/* Two statements, each with a snapshot of its own. */
+#define SQL_KEEP_MOVED                                                                             \
+    "SELECT waybill.keep_moved(%d, %lld, %llu) AS decided; SELECT last_offset FROM waybill.head"
+#define SQL_RETIRE   "BEGIN; SELECT waybill.retire_leaf(%d, %lld, %llu); COMMIT"
+#define SQL_ROLLBACK "ROLLBACK"
 
 #endif

@@ -270,9 +270,10 @@ static void take_row(struct upkeep *u, const PGresult *r) {
         take_cases(u, r);
     else if (u->step == EVENTS)
         take_events(u, r);
+    else if (u->step == KEEP_MOVED && strcmp(PQfname(r, 0), "decided") == 0)
+        u->decided = (uint64_t)number(r, 0);
     else if (u->step == KEEP_MOVED)
-        u->decided = (uint64_t)number(r, 0),
-        u->found = (uint64_t)number(r, 1) - u->decided > MOVED_MAX;
+        u->found = (uint64_t)number(r, 0) > u->decided + MOVED_MAX;
 }
 
 /* The next case of the chunk whose end is to be found out, or the chunk is decided. */

@@ -117,6 +117,26 @@ def test_a_rate_limit_delays_the_source_and_nobody_else(make_broker, database, p
     assert sorted(latencies)[len(latencies) // 2] < 0.5
 
 
+def test_who_comes_again_and_again_under_a_limit_stops_nobody(make_broker, database, sessions,
+                                                              proto, event):
+    """What a session left waiting goes with it: else every new one would bring a window more."""
+    broker = make_broker(arguments=["--pending-bytes", "4MiB"]).start()
+    sessions(broker, "slow")[0].publish(event())
+    pg.rows(database, "UPDATE waybill.source SET registered = true, rate_events = 1"
+                      " WHERE name = 'slow'")
+    time.sleep(1)  # a change holds within a second
+    for _ in range(8):
+        session, welcome = sessions(broker, "slow")
+        window = welcome.limits.window_events // 8
+        for batch in range(1, 9):
+            session.send(publish=proto.Publish(batch=batch, events=[
+                event(step="x" * 150) for _ in range(min(window, 1024))]))
+        session.send(bye=proto.Bye())
+    wait.until(lambda: broker.metric("waybill_sessions_closed_total") >= 8, what="the byes")
+    sessions(broker, "other")[0].publish(event(), timeout=5)
+    assert broker.metric("waybill_pending_bytes") < 2 * 1024 * 1024
+
+
 def test_a_flood_does_not_starve_a_quiet_source(make_broker, proto, sessions, event):
     broker = make_broker().start()
     floods = [Flood(proto, broker, f"flood{i}") for i in range(3)]

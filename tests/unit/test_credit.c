@@ -105,6 +105,30 @@ static void the_window_before_holds_for_a_while(void **state) {
     assert_int_equal(credit_take(&pool, &c, 1000, 3 << 20, 16 * SECOND, &err), -1);
 }
 
+/* Shares move in events while bytes are at their cap: each counts for itself. */
+static void what_was_told_a_moment_ago_is_believed(void **state) {
+    struct credit_pool pool = pool_of(64 << 20);
+    struct credit c, others[16];
+    struct wb_error err;
+    (void)state;
+    credit_open(&pool, &c);
+    credit_take(&pool, &c, 1, 100, SECOND, &err);
+    uint32_t most = 0;
+    for (int i = 0; i < 16; i++) {
+        credit_open(&pool, &others[i]);
+        credit_take(&pool, &others[i], 1, 100, SECOND, &err);
+    }
+    for (int i = 15; i >= 0; i--) { /* up and down within the grace */
+        credit_give(&pool, &c, 0, 0, SECOND + i * 1000);
+        if (c.window.events > most)
+            most = c.window.events;
+        if (i % 3)
+            credit_close(&pool, &others[i]);
+    }
+    credit_give(&pool, &c, 0, 0, SECOND + 20000);
+    assert_int_equal(credit_take(&pool, &c, most - 1, 100, SECOND + 21000, &err), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_session_gets_the_largest_window),
@@ -113,6 +137,7 @@ int main(void) {
         cmocka_unit_test(beyond_the_window_is_refused_and_takes_nothing),
         cmocka_unit_test(one_event_may_always_go),
         cmocka_unit_test(the_window_before_holds_for_a_while),
+        cmocka_unit_test(what_was_told_a_moment_ago_is_believed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -126,6 +126,37 @@ static void who_waits_for_tokens_holds_nobody_up(void **state) {
     assert_int_equal(queue_due_us(&f->queue, SECOND), INT64_MAX);
 }
 
+static void a_slow_rate_is_kept_for_ever(void **state) {
+    struct fixture *f = *state;
+    f->sources[0].flow.rate_events = 1;
+    for (int i = 0; i < MANY; i++)
+        put(f, 0, 100, 300);
+    size_t taken = 0;
+    for (int64_t at = 0; at < 40; at++) { /* somebody looks every two minutes */
+        struct submission *s;
+        while ((s = take(f, SECOND + at * 120 * SECOND)))
+            taken += s->count;
+    }
+    assert_in_range(taken, 1024 + 39 * 120 - 100, 1024 + 39 * 120 + 200);
+}
+
+static void one_that_waits_can_be_taken_out(void **state) {
+    struct fixture *f = *state;
+    struct submission *s[4];
+    for (int i = 0; i < 4; i++)
+        s[i] = put(f, 0, 1, 300);
+    assert_true(queue_remove(&f->queue, s[3]));
+    assert_true(queue_remove(&f->queue, s[1]));
+    assert_false(queue_remove(&f->queue, s[1]));
+    struct submission *last = put(f, 0, 1, 300);
+    assert_true(queue_remove(&f->queue, s[0]));
+    assert_ptr_equal(take(f, SECOND), s[2]);
+    assert_false(queue_remove(&f->queue, s[2]));
+    assert_ptr_equal(take(f, SECOND), last);
+    assert_null(take(f, SECOND));
+    assert_int_equal(f->queue.events + f->queue.bytes, 0);
+}
+
 static void everything_can_be_given_back(void **state) {
     struct fixture *f = *state;
     f->sources[0].flow.rate_events = 1;
@@ -148,6 +179,8 @@ int main(void) {
         CASE(a_batch_takes_no_more_than_is_left),
         CASE(a_rate_is_kept),
         CASE(who_waits_for_tokens_holds_nobody_up),
+        CASE(a_slow_rate_is_kept_for_ever),
+        CASE(one_that_waits_can_be_taken_out),
         CASE(everything_can_be_given_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

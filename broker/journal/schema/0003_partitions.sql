@@ -145,7 +145,7 @@ END $$;
 CREATE FUNCTION waybill.retire_leaf(leaf_number integer, writer_epoch bigint, decided bigint)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    LOCK TABLE waybill.event IN ACCESS EXCLUSIVE MODE;
+    LOCK TABLE ONLY waybill.event IN ACCESS EXCLUSIVE MODE;
     PERFORM 1 FROM waybill.head WHERE epoch = writer_epoch FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'the log was taken over by another writer' USING ERRCODE = 'WB001';
