@@ -23,7 +23,7 @@ static bool allows(const struct grant_list *list, struct slice value) {
 static int refuse(const char *field, struct slice value, struct wb_error *err) {
     char quoted[PROBLEM_VALUE];
     if (value.length > 0)
-        return problem_field(err, WB_E_NOT_GRANTED, field, "'%s'",
+        return problem_field(err, WB_E_NOT_GRANTED, field, "%s",
                              problem_value((const char *)value.data, value.length, quoted));
     return problem_field(err, WB_E_NOT_GRANTED, field,
                          "empty, and the source may speak for some alone");
