@@ -165,8 +165,7 @@ static void on_access_changed(void *arg, bool live_lost) {
 }
 
 static bool open_access(struct broker *b, uv_loop_t *loop, struct wb_error *err) {
-    static const struct access_events events = {.changed = on_access_changed,
-                                                .silent = on_silent};
+    static const struct access_events events = {.changed = on_access_changed, .silent = on_silent};
     const struct access_options options = {.database = b->options->database,
                                            .retention_ms = b->options->retention};
     b->access = access_new(loop, &options, &events, b);
