@@ -137,7 +137,7 @@ static void names_the_argument_at_fault(void **state) {
     assert_invalid("--queue-bytes=9999999999999999GiB", "9999999999999999GiB", "1KiB to 1GiB");
     assert_invalid("--queue-bytes=1KB", "'1KB'", "64KiB");
     assert_invalid("--queue-bytes=1.5MiB", "'1.5MiB'", "64KiB");
-    assert_invalid("--idle-ms=3d", "'3d'", "15s");
+    assert_invalid("--idle-ms=3w", "'3w'", "15s");
     assert_invalid("--idle-ms=3h", "3h is out of range", "100ms to 2h");
     assert_invalid("--demo=2", "'2'", "neither yes nor no");
     assert_invalid("--windw-events=5", "--windw-events=5", "did you mean --window-events?");
