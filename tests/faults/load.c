@@ -11,8 +11,9 @@
  *     U TIME WORDS, D TIME WORDS  the connection came, went
  *     F TIME WORDS                it cannot go on
  *
- * SIGTERM ends it once everything has its receipt. Started again on the same record it goes on with
- * the next event; what was under way is then only sent by whoever has a spool. */
+ * SIGTERM ends it once everything has its receipt. Started again on the same record it hands the
+ * newest event over once more, as it may have been killed before that one was taken, and goes on
+ * with the next; what was under way is then only sent by whoever has a spool. */
 #include <argp.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -160,8 +161,16 @@ static int send_next(struct load *load, wb_publisher *publisher, struct wb_error
     return 0;
 }
 
+/* Whoever was killed in the middle of a hand-over does not know what came of it. Were it left at
+ * that, a later repeat could be what takes the event, behind others that were sent after it. */
+static int resume(struct load *load, wb_publisher *publisher, struct wb_error *err) {
+    return load->next ? hand_over(load, publisher, 'P', load->next - 1, err) : 0;
+}
+
 static int publish(struct load *load, wb_publisher *publisher, struct wb_error *err) {
     int64_t step_us = load->rate ? (int64_t)(1000000 / load->rate) : 0;
+    if (resume(load, publisher, err))
+        return -1;
     int64_t due_us = monotonic_us();
     while (!ending) {
         int64_t now_us = monotonic_us();
