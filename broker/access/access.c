@@ -8,6 +8,7 @@
 #include "broker/access/grant.h"
 #include "broker/access/roster.h"
 #include "broker/access/statements.h"
+#include "broker/journal/binary.h"
 #include "broker/journal/database.h"
 #include "broker/meter.h"
 #include "common/buffer.h"
@@ -241,8 +242,7 @@ static void send_for(struct access *a, enum errand errand, const char *sql) {
 static void send_number(struct access *a, enum errand errand, const char *sql, int64_t number,
                         uint8_t bytes[8]) {
     const struct database_param param = {.data = bytes, .bytes = 8, .type = INT8_OID};
-    for (int i = 0; i < 8; i++)
-        bytes[i] = (uint8_t)((uint64_t)number >> (56 - 8 * i));
+    binary_put8(bytes, number);
     a->errand = errand;
     a->failed = false;
     database_query_params(a->database, sql, &param, 1, on_result, a);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/journal/binary.h"
 #include "broker/journal/database.h"
 #include "common/buffer.h"
 #include "proto/problem.h"
@@ -79,33 +80,13 @@ void audit_add(struct audit *a, const char *subject, bool stranger, const struct
         h->count++;
 }
 
-static void put_text(struct buffer *out, const char *text) {
-    buffer_be32(out, (uint32_t)strlen(text));
-    buffer_text(out, text);
-}
-
-static void begin(struct buffer *out, uint32_t type) {
-    buffer_clear(out);
-    buffer_be32(out, 1); /* an array of one dimension, without nulls */
-    buffer_be32(out, 0);
-    buffer_be32(out, type);
-    buffer_be32(out, 0); /* its length, set at the end */
-    buffer_be32(out, 1);
-}
-
-static void end(struct buffer *out, size_t length) {
-    for (int i = 0; i < 4 && !out->failed; i++)
-        out->data[12 + i] = (uint8_t)(length >> (24 - 8 * i));
-}
-
 static bool take(struct heap *h, struct buffer *subjects, struct buffer *counts,
                  struct buffer *details, int64_t now_us) {
     if (h->count == 0 || now_us < h->due_us)
         return false;
-    put_text(subjects, h->subject);
-    buffer_be32(counts, 4);
-    buffer_be32(counts, h->count);
-    put_text(details, h->detail);
+    binary_bytes(subjects, h->subject, strlen(h->subject));
+    binary_int4(counts, (int32_t)h->count);
+    binary_bytes(details, h->detail, strlen(h->detail));
     h->taken = h->count;
     h->count = 0;
     h->pause_us = h->pause_us == 0 ? 1000000 : h->pause_us * 2;
@@ -118,15 +99,15 @@ static bool take(struct heap *h, struct buffer *subjects, struct buffer *counts,
 size_t audit_take(struct audit *a, struct buffer *subjects, struct buffer *counts,
                   struct buffer *details, int64_t now_us) {
     size_t rows = 0;
-    begin(subjects, TEXT_OID);
-    begin(counts, INT4_OID);
-    begin(details, TEXT_OID);
+    binary_array(subjects, TEXT_OID, 0);
+    binary_array(counts, INT4_OID, 0);
+    binary_array(details, TEXT_OID, 0);
     for (size_t i = 0; i < AUDIT_SUBJECTS; i++)
         rows += take(&a->heaps[i], subjects, counts, details, now_us);
     rows += take(&a->others, subjects, counts, details, now_us);
-    end(subjects, rows);
-    end(counts, rows);
-    end(details, rows);
+    binary_array_count(subjects, rows);
+    binary_array_count(counts, rows);
+    binary_array_count(details, rows);
     if (subjects->failed || counts->failed || details->failed) {
         audit_settle(a, false);
         return 0;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "broker/journal/binary.h"
 #include "broker/journal/database.h"
 #include "broker/journal/repeat.h"
 #include "broker/journal/source.h"
@@ -35,36 +36,24 @@ bool batch_empty(const struct batch *b) {
     return b->first == NULL;
 }
 
-static void put_bytes(struct buffer *out, struct slice bytes) {
-    buffer_be32(out, (uint32_t)bytes.length);
-    buffer_append(out, bytes.data, bytes.length);
-}
-
-static void put_int16(struct buffer *out, int value) {
-    buffer_be32(out, 2);
-    buffer_be16(out, (uint16_t)value);
-}
-
-static void put_int64(struct buffer *out, int64_t value) {
-    buffer_be32(out, 8);
-    buffer_be64(out, (uint64_t)value);
+static void put_slice(struct buffer *out, struct slice bytes) {
+    binary_bytes(out, bytes.data, bytes.length);
 }
 
 static void put_row(struct buffer *out, const struct entry *e, int32_t source,
                     int64_t recorded_at_us) {
     const struct header *h = &e->header;
     buffer_be16(out, SQL_COPY_COLUMNS);
-    put_int64(out, (int64_t)e->offset);
-    buffer_be32(out, 4);
-    buffer_be32(out, (uint32_t)source);
-    put_bytes(out, h->event_id);
-    put_bytes(out, h->case_no);
-    put_int16(out, h->kind);
-    put_int16(out, h->stage);
-    put_int64(out, h->occurred_at_us - POSTGRES_EPOCH_US);
-    put_int16(out, h->utc_offset_minutes);
-    put_int64(out, recorded_at_us - POSTGRES_EPOCH_US);
-    put_bytes(out, e->event);
+    binary_int8(out, (int64_t)e->offset);
+    binary_int4(out, source);
+    put_slice(out, h->event_id);
+    put_slice(out, h->case_no);
+    binary_int2(out, h->kind);
+    binary_int2(out, h->stage);
+    binary_int8(out, h->occurred_at_us - POSTGRES_EPOCH_US);
+    binary_int2(out, h->utc_offset_minutes);
+    binary_int8(out, recorded_at_us - POSTGRES_EPOCH_US);
+    put_slice(out, e->event);
 }
 
 /* https://www.postgresql.org/docs/15/sql-copy.html, "Binary Format" */
@@ -142,42 +131,25 @@ bool batch_doubt(struct batch *b, enum batch_doubt doubt) {
     return any;
 }
 
-static void array_head(struct buffer *out, uint32_t oid) {
-    buffer_clear(out);
-    buffer_be32(out, 1); /* dimensions */
-    buffer_be32(out, 0); /* no nulls */
-    buffer_be32(out, oid);
-    buffer_be32(out, 0); /* the count, filled in afterwards */
-    buffer_be32(out, 1); /* lower bound */
-}
-
-static void array_count(struct buffer *out, size_t count) {
-    if (out->failed)
-        return;
-    for (int i = 0; i < 4; i++)
-        out->data[12 + i] = (uint8_t)(count >> (24 - 8 * i));
-}
-
 size_t batch_identities(struct batch_at *at, size_t max, struct buffer *sources,
                         struct buffer *ids) {
     size_t count = 0;
-    array_head(sources, INT4_OID);
-    array_head(ids, TEXT_OID);
+    binary_array(sources, INT4_OID, 0);
+    binary_array(ids, TEXT_OID, 0);
     for (; at->submission && count < max; at->submission = at->submission->next, at->entry = 0) {
         struct submission *s = at->submission;
         for (; at->entry < s->count && count < max; at->entry++) {
             if (!s->entries[at->entry].doubtful)
                 continue;
-            buffer_be32(sources, 4);
-            buffer_be32(sources, (uint32_t)s->source->id);
-            put_bytes(ids, s->entries[at->entry].header.event_id);
+            binary_int4(sources, s->source->id);
+            put_slice(ids, s->entries[at->entry].header.event_id);
             count++;
         }
         if (at->entry < s->count)
             break;
     }
-    array_count(sources, count);
-    array_count(ids, count);
+    binary_array_count(sources, count);
+    binary_array_count(ids, count);
     return count;
 }
 

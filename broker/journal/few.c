@@ -1,12 +1,13 @@
 #include "broker/journal/few.h"
 
 #include "broker/journal/batch.h"
+#include "broker/journal/binary.h"
 #include "broker/journal/source.h"
 #include "broker/journal/submission.h"
 
 enum column { OFFSET, SOURCE, EVENT_ID, CASE_NO, KIND, STAGE, OCCURRED_AT, UTC_OFFSET, PAYLOAD };
 
-/* Of the elements; https://www.postgresql.org/docs/15/protocol-overview.html, array_send */
+/* Of the elements. */
 static const uint32_t types[FEW_COLUMNS] = {
     [OFFSET] = INT8_OID,
     [SOURCE] = INT4_OID,
@@ -29,47 +30,25 @@ void few_free(struct few *f) {
         buffer_free(&f->columns[i]);
 }
 
-static void begin_column(struct buffer *out, uint32_t type, uint32_t rows) {
-    buffer_clear(out);
-    buffer_be32(out, 1); /* one dimension, no nulls */
-    buffer_be32(out, 0);
-    buffer_be32(out, type);
-    buffer_be32(out, rows);
-    buffer_be32(out, 1);
-}
-
 static void put_slice(struct buffer *out, struct slice bytes) {
-    buffer_be32(out, (uint32_t)bytes.length);
-    buffer_append(out, bytes.data, bytes.length);
-}
-
-static void put_short(struct buffer *out, int value) {
-    buffer_be32(out, 2);
-    buffer_be16(out, (uint16_t)value);
-}
-
-static void put_long(struct buffer *out, int64_t value) {
-    buffer_be32(out, 8);
-    buffer_be64(out, (uint64_t)value);
+    binary_bytes(out, bytes.data, bytes.length);
 }
 
 static void put_entry(struct few *f, const struct entry *e, int32_t source) {
     const struct header *h = &e->header;
-    put_long(&f->columns[OFFSET], (int64_t)e->offset);
-    buffer_be32(&f->columns[SOURCE], 4);
-    buffer_be32(&f->columns[SOURCE], (uint32_t)source);
+    binary_int8(&f->columns[OFFSET], (int64_t)e->offset);
+    binary_int4(&f->columns[SOURCE], source);
     put_slice(&f->columns[EVENT_ID], h->event_id);
     put_slice(&f->columns[CASE_NO], h->case_no);
-    put_short(&f->columns[KIND], h->kind);
-    put_short(&f->columns[STAGE], h->stage);
-    put_long(&f->columns[OCCURRED_AT], h->occurred_at_us - POSTGRES_EPOCH_US);
-    put_short(&f->columns[UTC_OFFSET], h->utc_offset_minutes);
+    binary_int2(&f->columns[KIND], h->kind);
+    binary_int2(&f->columns[STAGE], h->stage);
+    binary_int8(&f->columns[OCCURRED_AT], h->occurred_at_us - POSTGRES_EPOCH_US);
+    binary_int2(&f->columns[UTC_OFFSET], h->utc_offset_minutes);
     put_slice(&f->columns[PAYLOAD], e->event);
 }
 
 static void put_number(struct few *f, size_t index, int64_t value) {
-    for (int i = 0; i < 8; i++)
-        f->numbers[index][i] = (uint8_t)((uint64_t)value >> (56 - 8 * i));
+    binary_put8(f->numbers[index], value);
     f->params[index] = (struct database_param){.data = f->numbers[index], .bytes = 8};
 }
 
@@ -79,7 +58,7 @@ bool few_fill(struct few *f, const struct batch *b, int64_t epoch) {
     put_number(f, 2, (int64_t)b->last_offset);
     put_number(f, 3, b->recorded_at_us - POSTGRES_EPOCH_US);
     for (size_t i = 0; i < FEW_COLUMNS; i++)
-        begin_column(&f->columns[i], types[i], (uint32_t)(b->last_offset - b->first_offset + 1));
+        binary_array(&f->columns[i], types[i], b->last_offset - b->first_offset + 1);
     for (const struct submission *s = b->first; s; s = s->next)
         for (size_t i = 0; i < s->count; i++)
             if (entry_is_new(&s->entries[i]))

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/journal/binary.h"
 #include "broker/journal/database.h"
 #include "broker/journal/record.h"
 #include "broker/journal/source.h"
@@ -121,22 +122,17 @@ static void on_result(void *arg, const PGresult *r) {
     }
 }
 
-static void put64(uint8_t *out, uint64_t value) {
-    for (int i = 0; i < 8; i++)
-        out[i] = (uint8_t)(value >> (56 - 8 * i));
-}
-
 static void send_read(struct reader *reader, const struct read *read) {
     uint8_t after[8], through[8], limit[8];
-    put64(after, read->after);
-    put64(through, read->through);
-    put64(limit, read->limit);
+    binary_put8(after, (int64_t)read->after);
+    binary_put8(through, (int64_t)read->through);
+    binary_put8(limit, (int64_t)read->limit);
     struct database_param case_nos = {.data = read->case_nos.data,
                                       .bytes = (int)read->case_nos.length,
                                       .type = read->one_case ? TEXT_OID : TEXT_ARRAY_OID};
     struct database_param rows = {.data = limit, .bytes = 8, .type = INT8_OID};
     if (read->one_case) {
-        put64(after, READ_CASE_BYTES);
+        binary_put8(after, (int64_t)READ_CASE_BYTES);
         struct database_param params[] = {
             case_nos, rows, {.data = after, .bytes = 8, .type = INT8_OID}};
         database_query_params(reader->database, SQL_CASE, params, 3, on_result, reader);
@@ -246,17 +242,10 @@ struct read *reader_range(struct reader *reader, uint64_t after, uint64_t throug
     *read =
         (struct read){.after = after, .through = through, .limit = limit, .done = done, .arg = arg};
     buffer_init(&read->case_nos, 0);
-    if (case_count > 0) {
-        buffer_be32(&read->case_nos, 1); /* an array of one dimension, without nulls */
-        buffer_be32(&read->case_nos, 0);
-        buffer_be32(&read->case_nos, TEXT_OID);
-        buffer_be32(&read->case_nos, (uint32_t)case_count);
-        buffer_be32(&read->case_nos, 1);
-    }
-    for (size_t i = 0; i < case_count; i++) {
-        buffer_be32(&read->case_nos, (uint32_t)strlen(case_nos[i]));
-        buffer_text(&read->case_nos, case_nos[i]);
-    }
+    if (case_count > 0)
+        binary_array(&read->case_nos, TEXT_OID, case_count);
+    for (size_t i = 0; i < case_count; i++)
+        binary_bytes(&read->case_nos, case_nos[i], strlen(case_nos[i]));
     return enqueue(reader, read);
 }
 

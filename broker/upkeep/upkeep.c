@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "broker/cases/state.h"
+#include "broker/journal/binary.h"
 #include "broker/journal/database.h"
 #include "broker/journal/record.h"
 #include "broker/journal/source.h"
@@ -110,17 +111,10 @@ static size_t list_kept(struct upkeep *u) {
     size_t count = 0;
     for (size_t i = 0; i < u->candidate_count; i++)
         count += u->candidates[i].kept;
-    buffer_clear(&u->list);
-    buffer_be32(&u->list, 1);
-    buffer_be32(&u->list, 0);
-    buffer_be32(&u->list, TEXT_OID);
-    buffer_be32(&u->list, (uint32_t)count);
-    buffer_be32(&u->list, 1);
+    binary_array(&u->list, TEXT_OID, count);
     for (size_t i = 0; i < u->candidate_count; i++)
-        if (u->candidates[i].kept) {
-            buffer_be32(&u->list, (uint32_t)strlen(u->candidates[i].case_no));
-            buffer_text(&u->list, u->candidates[i].case_no);
-        }
+        if (u->candidates[i].kept)
+            binary_bytes(&u->list, u->candidates[i].case_no, strlen(u->candidates[i].case_no));
     return count;
 }
 
@@ -135,8 +129,7 @@ static void keep(struct upkeep *u) {
         on_result(u, NULL);
         return;
     }
-    for (int i = 0; i < 8; i++)
-        before[i] = (uint8_t)(u->first_offset >> (56 - 8 * i));
+    binary_put8(before, (int64_t)u->first_offset);
     struct database_param params[] = {
         {.data = u->list.data, .bytes = (int)u->list.length, .type = TEXT_ARRAY_OID},
         {.data = before, .bytes = sizeof before, .type = INT8_OID}};
