@@ -156,9 +156,14 @@ static void run_next(struct reader *reader) {
     send_read(reader, read);
 }
 
+static void on_settings(void *arg, const PGresult *r) {
+    if (!r)
+        run_next(arg);
+}
+
 static void on_up(void *arg) {
     struct reader *reader = arg;
-    run_next(reader);
+    database_query(reader->database, SQL_READER, on_settings, reader);
 }
 
 /* The read that was under way is tried once more, on the next connection: unless it is what breaks
