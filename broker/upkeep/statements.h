@@ -5,7 +5,7 @@
 /* Readers and writers wait for the exchange of tables no longer than this. */
 #define SQL_SETTINGS                                                                               \
     "SET lock_timeout = '500ms'; SET statement_timeout = 0; SET client_min_messages = error;"      \
-    "SET synchronous_commit = on"
+    "SET synchronous_commit = on; SET vacuum_cost_delay = '1ms'; SET vacuum_cost_limit = 400"
 
 /* Full, and not frozen yet. */
 #define SQL_UNSEALED                                                                               \
@@ -13,6 +13,18 @@
     " AND number < (SELECT max(number) FROM waybill.partition) ORDER BY number LIMIT 1"
 #define SQL_SEAL   "VACUUM (FREEZE, ANALYZE) waybill.event_%d"
 #define SQL_SEALED "UPDATE waybill.partition SET sealed_at = now() WHERE number = %d"
+
+/* The newest leaf, if it has grown by 64 MiB since it was looked at last. A page whose rows were
+ * never looked at is written again by the first who reads it, which would be somebody who asks
+ * about a case. Pages that are frozen already are passed over, so that each is frozen once; nothing
+ * ever died there, so the indexes are left alone. */
+#define SQL_GROWN                                                                                  \
+    "SELECT p.number FROM waybill.partition p"                                                     \
+    " JOIN pg_class c ON c.oid = to_regclass('waybill.event_' || p.number)"                        \
+    " WHERE p.number = (SELECT max(number) FROM waybill.partition)"                                \
+    " AND pg_relation_size(c.oid) / current_setting('block_size')::int - c.relallvisible"          \
+    " > 67108864 / current_setting('block_size')::int"
+#define SQL_SETTLE "VACUUM (FREEZE, INDEX_CLEANUP OFF, TRUNCATE OFF) waybill.event_%d"
 
 /* The oldest leaf, if all of it is older than the retention by both clocks, the server's and the
  * broker's: one that jumped drops nothing. The newest leaf is never dropped. */

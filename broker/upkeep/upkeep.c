@@ -30,6 +30,8 @@ enum step {
     UNSEALED,
     SEAL,
     SEALED,
+    GROWN,
+    SETTLE,
     DUE,
     PREPARE,
     CASES,
@@ -174,6 +176,12 @@ static void begin(struct upkeep *u, enum step step) {
     case SEALED:
         ask(u, SQL_SEALED, u->leaf);
         break;
+    case GROWN:
+        ask(u, SQL_GROWN);
+        break;
+    case SETTLE:
+        ask(u, SQL_SETTLE, u->leaf);
+        break;
     case DUE:
         ask(u, SQL_DUE, (long long)timestamp_now_us(), (long long)u->options.retention_us);
         break;
@@ -255,7 +263,7 @@ static void take_events(struct upkeep *u, const PGresult *r) {
 
 static void take_row(struct upkeep *u, const PGresult *r) {
     u->found = true;
-    if (u->step == UNSEALED)
+    if (u->step == UNSEALED || u->step == GROWN)
         u->leaf = (int32_t)number(r, 0);
     else if (u->step == DUE)
         take_due(u, r);
@@ -294,14 +302,24 @@ static void retired(struct upkeep *u) {
     begin(u, DUE);
 }
 
+static enum step after_settling(const struct upkeep *u) {
+    return u->options.retention_us ? DUE : RESTING;
+}
+
 static void go_on(struct upkeep *u) {
     switch (u->step) {
     case UNSEALED:
-        begin(u, u->found ? SEAL : u->options.retention_us ? DUE : RESTING);
+        begin(u, u->found ? SEAL : GROWN);
         break;
     case SEALED:
         meter_add(METER_LEAVES, "sealed", 1);
         begin(u, UNSEALED);
+        break;
+    case GROWN:
+        begin(u, u->found ? SETTLE : after_settling(u));
+        break;
+    case SETTLE:
+        begin(u, after_settling(u));
         break;
     case DUE:
         begin(u, u->found ? PREPARE : RESTING);

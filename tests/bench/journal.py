@@ -7,6 +7,7 @@ from bench.context import (Measure, RATE_UNIT, Skip, load, median, peak, program
 from bench.peers import INSERT_CONNECTIONS, Copies, insert_rate, jetstream_absence, with_jetstream
 from bench.reading import play_reading
 from support import paths, wait
+from support.postgres import value
 from support.process import Program, clean_environment
 
 PUBLISH_SECONDS = 240  # of rounds, with all that is measured beside
@@ -254,13 +255,26 @@ def measure_stored(context, name, log, stored, loaded, *arguments):
                   f"empty: {found[-1][1]['processors']}; {times}")
 
 
+# Bytes of the newest leaf that the upkeep has not been over yet; it comes back at 64 MiB.
+UNSETTLED = """SELECT pg_relation_size(c.oid) - c.relallvisible * 8192::bigint FROM pg_class c
+               WHERE c.oid = (SELECT to_regclass('waybill.event_' || max(number))
+                              FROM waybill.partition)"""
+SETTLED_BYTES = 2**26
+
+
 def median_answer(log, events, seed):
     return run_json(program_of_ours("bench-timeline"), "--streams", log.broker.streams,
                     "--events", events // 10_000 * 10_000, "--queries", QUERIES,
                     "--seed", seed)["p50"] / 1000
 
 
+def settle(log):
+    """Waits until the upkeep has frozen what was loaded, as it does beside a load of every day."""
+    wait.until(lambda: value(log.database, UNSETTLED) < SETTLED_BYTES, 300, "the upkeep")
+
+
 def measure_timeline(context, log, stored):
+    settle(log)
     few = Log(context)
     few.load(min(FEW_STORED, stored))
     context.postgres.execute("postgres", "CHECKPOINT")  # loading is not to be paid by reading
