@@ -188,7 +188,7 @@ static bool open_log(struct broker *b, uv_loop_t *loop, struct wb_error *err) {
                                             .batch_bytes = (size_t)b->options->batch_bytes,
                                             .partition_us = b->options->partition * 1000};
     b->sources = sources_new();
-    b->hub = hub_new((size_t)b->options->recent_bytes);
+    b->hub = hub_new((size_t)b->options->recent_bytes, b->access);
     b->reader = b->sources ? reader_new(loop, options.database, b->sources) : NULL;
     b->examiner = b->reader ? examiner_new(loop, b->hub, b->reader, may_examine, b) : NULL;
     if (!b->hub || !b->examiner || !open_upkeep(b, loop)) {

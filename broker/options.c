@@ -25,7 +25,7 @@ bool options_keyed(const struct options *o, const char *endpoint) {
 /* Without keys nobody can tell who speaks, so only this machine may. */
 static int check_endpoint(const struct options *o, const char *name, const char *address,
                           struct wb_error *err) {
-    if (o->key_file[0] || !options_keyed(o, address))
+    if (!address[0] || o->key_file[0] || !options_keyed(o, address))
         return 0;
     problem(err, WB_E_CONFIG, "%s = %s needs the broker's keys, and key_file is not set", name,
             address);
@@ -43,6 +43,9 @@ static int check_keys(const struct options *o, struct wb_error *err) {
         return problem(err, WB_E_CONFIG, "curve = %s is neither remote nor all", o->curve);
     if (check_endpoint(o, "ingest", o->ingest, err) != 0 ||
         check_endpoint(o, "live", o->live, err) != 0 ||
+        check_endpoint(o, "live_staff", o->live_staff, err) != 0 ||
+        check_endpoint(o, "live_applicant", o->live_applicant, err) != 0 ||
+        check_endpoint(o, "live_public", o->live_public, err) != 0 ||
         check_endpoint(o, "streams", o->streams, err) != 0)
         return -1;
     if (!o->key_file[0])
@@ -74,9 +77,18 @@ static int check_http(const char *addresses, struct wb_error *err) {
     return 0;
 }
 
+static int check_disclosure(const struct options *o, struct wb_error *err) {
+    static const char *const rules[] = {"full", "title", "number", "office"};
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+        if (strcmp(o->disclosure, rules[i]) == 0)
+            return 0;
+    return problem(err, WB_E_CONFIG, "disclosure = %s is not full, title, number or office",
+                   o->disclosure);
+}
+
 static int validate(const void *values, struct wb_error *err) {
     const struct options *o = values;
-    if (check_keys(o, err) != 0 || check_http(o->http, err) != 0)
+    if (check_keys(o, err) != 0 || check_http(o->http, err) != 0 || check_disclosure(o, err) != 0)
         return -1;
     if (o->public_url[0] && strncmp(o->public_url, "http://", 7) != 0 &&
         strncmp(o->public_url, "https://", 8) != 0)

@@ -9,8 +9,9 @@
 
 struct options {
     char *database, *ingest, *live, *streams, *http, *public_url, *log_level;
-    char *key_file, *curve;
-    int64_t partition, retention;
+    char *live_staff, *live_applicant, *live_public;
+    char *key_file, *curve, *disclosure;
+    int64_t partition, retention, code_life;
     int64_t window_events, window_bytes, batch_events, batch_bytes, pending_bytes, recent_bytes;
     int64_t max_sessions, ping_interval, credit_events, subscriptions, stop_grace;
 };

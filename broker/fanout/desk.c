@@ -17,8 +17,7 @@
 struct desk {
     struct desk_options options;
     struct endpoint *endpoint;
-    struct hub *hub;
-    struct reader *reader;
+    struct stream_rooms rooms;
     struct follower *first; /* all sessions */
     uv_timer_t tick;
     unsigned ticks;
@@ -60,8 +59,7 @@ static void on_subscribe(struct follower *f, const Waybill__V1__Subscribe *reque
     else if (f->stream_count >= f->desk->options.subscriptions)
         problem(&err, WB_E_TOO_MANY, "%zu subscriptions", f->stream_count);
     else
-        stream = stream_new(f->session, f->desk->hub, f->desk->reader, request,
-                            f->desk->options.credit_events, &err);
+        stream = stream_new(f->session, &f->desk->rooms, request, &err);
     if (!stream) {
         session_refuse(f->session, &err, request->subscription, 0);
         return;
@@ -112,7 +110,8 @@ static void on_query(struct follower *f, const Waybill__V1__CaseQuery *asked) {
     if (f->query_count >= QUERIES_MAX)
         problem(&err, WB_E_BUSY, "%zu queries are waiting", f->query_count);
     else
-        query = query_new(f->desk->reader, asked, hub_head(f->desk->hub), on_answer, f, &err);
+        query = query_new(f->desk->rooms.reader, asked, hub_head(f->desk->rooms.hub), on_answer, f,
+                          &err);
     if (query)
         f->queries[f->query_count++] = query;
     else
@@ -145,8 +144,8 @@ static int on_opened(void *arg, struct session *session, Waybill__V1__Welcome *w
     session->data = f;
     welcome->limits->credit_events = d->options.credit_events;
     welcome->limits->subscriptions = d->options.subscriptions;
-    welcome->first_offset = hub_first(d->hub);
-    welcome->head_offset = hub_head(d->hub);
+    welcome->first_offset = hub_first(d->rooms.hub);
+    welcome->head_offset = hub_head(d->rooms.hub);
     welcome->public_url = (char *)d->options.public_url;
     return 0;
 }
@@ -206,11 +205,13 @@ static void on_tick(uv_timer_t *timer) {
     if (++d->ticks % PROGRESS_TICKS != 0)
         return;
     for (struct follower *f = d->first; f; f = f->next)
-        for (size_t i = 0; i < f->stream_count; i++)
+        for (size_t i = 0; i < f->stream_count; i++) {
             stream_progress(f->streams[i]);
+            stream_recheck(f->streams[i]); /* what it was let in with may have run out */
+        }
     for (struct follower *f = d->first; f; f = f->next)
         for (size_t i = f->stream_count; i-- > 0;)
-            if (stream_expired(f->streams[i]))
+            if (stream_over(f->streams[i]))
                 drop_stream(f, i);
 }
 
@@ -228,8 +229,10 @@ struct desk *desk_new(uv_loop_t *loop, void *context, const struct endpoint_opti
                               .closed = on_closed,
                               .arg = d};
     d->options = *options;
-    d->hub = hub;
-    d->reader = reader;
+    d->rooms = (struct stream_rooms){.hub = hub,
+                                     .reader = reader,
+                                     .access = endpoint->access,
+                                     .credit_max = options->credit_events};
     d->shut = true;
     problem(&d->why, WB_E_NOT_READY, "the broker has just started");
     d->endpoint = endpoint_new(loop, context, endpoint, &role, err);
@@ -264,6 +267,9 @@ void desk_open(struct desk *d) {
 
 void desk_recheck(struct desk *d) {
     endpoint_recheck(d->endpoint);
+    for (struct follower *f = d->first; f; f = f->next)
+        for (size_t i = 0; i < f->stream_count; i++)
+            stream_recheck(f->streams[i]);
 }
 
 void desk_shut(struct desk *d, const struct wb_error *err) {

@@ -14,17 +14,19 @@ struct block {
 };
 
 struct hub {
+    const struct access *access;
     size_t bytes, bytes_max;
     uint64_t first, head;
     struct block **blocks; /* a ring, the oldest at `oldest` */
     size_t size, oldest, count;
 };
 
-struct hub *hub_new(size_t bytes_max) {
+struct hub *hub_new(size_t bytes_max, const struct access *access) {
     struct hub *h = calloc(1, sizeof *h);
     if (!h)
         return NULL;
     h->bytes_max = bytes_max;
+    h->access = access;
     h->size = 1024;
     h->first = 1;
     h->blocks = calloc(h->size, sizeof *h->blocks);
@@ -150,4 +152,10 @@ const struct log_record *hub_run(const struct hub *h, uint64_t offset, size_t *c
 const struct log_record *hub_record(const struct hub *h, uint64_t offset) {
     size_t count;
     return hub_run(h, offset, &count);
+}
+
+struct slice hub_event(struct hub *h, const struct log_record *record,
+                       Waybill__V1__Audience audience) {
+    (void)h;
+    return audience == WAYBILL__V1__AUDIENCE__AUDIENCE_FULL ? record->event : (struct slice){0};
 }

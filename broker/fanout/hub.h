@@ -9,11 +9,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/frame.h"
+
+struct access;
 struct hub;
 struct log_record;
 
-/* Keeps at most so many bytes, and always the newest batch. */
-struct hub *hub_new(size_t bytes_max);
+/* Keeps at most so many bytes, and always the newest batch. access: for hub_event; outlives it. */
+struct hub *hub_new(size_t bytes_max, const struct access *access);
 void hub_free(struct hub *hub);
 
 /* The log as it was opened: forgets all records. */
@@ -30,5 +33,9 @@ uint64_t hub_head(const struct hub *hub);
 const struct log_record *hub_record(const struct hub *hub, uint64_t offset);
 /* As above; sets the number of records that lie behind it in one piece, itself included. */
 const struct log_record *hub_run(const struct hub *hub, uint64_t offset, size_t *count);
+/* The event of a record that hub_record or hub_run gave, as the audience may see it: made once for
+ * all of its readers, and kept as long as the record. Length 0 without memory. */
+struct slice hub_event(struct hub *hub, const struct log_record *record,
+                       Waybill__V1__Audience audience);
 
 #endif

@@ -2,8 +2,9 @@
 
 #include <stdlib.h>
 
-#include "broker/fanout/filter.h"
+#include "broker/fanout/audience.h"
 #include "broker/fanout/hub.h"
+#include "broker/fanout/sight.h"
 #include "broker/journal/reader.h"
 #include "broker/journal/record.h"
 #include "broker/meter.h"
@@ -17,17 +18,16 @@
 
 struct stream {
     struct session *session;
-    struct hub *hub;
-    struct reader *reader;
-    struct filter *filter;
+    const struct stream_rooms *rooms;
+    struct sight *sight;
     uint64_t number;
     uint64_t cursor; /* all up to here was delivered or does not match */
     uint64_t told;   /* the cursor that the peer knows of */
-    uint64_t credit, credit_max;
+    uint64_t credit;
     uint64_t read_through; /* of the read that is under way */
     size_t read_limit;
     struct read *read;
-    bool expired;
+    bool over;
 };
 
 static void send_subscribed(struct stream *s) {
@@ -36,8 +36,9 @@ static void send_subscribed(struct stream *s) {
     struct buffer out;
     subscribed.subscription = s->number;
     subscribed.after_offset = s->cursor;
-    subscribed.first_offset = hub_first(s->hub);
-    subscribed.head_offset = hub_head(s->hub);
+    subscribed.first_offset = hub_first(s->rooms->hub);
+    subscribed.head_offset = hub_head(s->rooms->hub);
+    subscribed.audience = sight_audience(s->sight);
     message.body_case = WAYBILL__V1__BROKER_MESSAGE__BODY_SUBSCRIBED;
     message.subscribed = &subscribed;
     buffer_init(&out, 0);
@@ -47,7 +48,7 @@ static void send_subscribed(struct stream *s) {
 }
 
 static int check_cursor(const struct stream *s, struct wb_error *err) {
-    uint64_t first = hub_first(s->hub), head = hub_head(s->hub);
+    uint64_t first = hub_first(s->rooms->hub), head = hub_head(s->rooms->hub);
     if (s->cursor > head)
         return problem(err, WB_E_CURSOR_UNKNOWN, "cursor %llu, the log ends at %llu",
                        (unsigned long long)s->cursor, (unsigned long long)head);
@@ -57,30 +58,28 @@ static int check_cursor(const struct stream *s, struct wb_error *err) {
     return 0;
 }
 
-struct stream *stream_new(struct session *session, struct hub *hub, struct reader *reader,
-                          const Waybill__V1__Subscribe *request, uint64_t credit_max,
-                          struct wb_error *err) {
+struct stream *stream_new(struct session *session, const struct stream_rooms *rooms,
+                          const Waybill__V1__Subscribe *request, struct wb_error *err) {
     struct stream *s = calloc(1, sizeof *s);
     if (!s) {
         problem(err, WB_E_BUSY, "out of memory");
         return NULL;
     }
     s->session = session;
-    s->hub = hub;
-    s->reader = reader;
+    s->rooms = rooms;
     s->number = request->subscription;
-    s->credit_max = credit_max;
     bool now = request->from_case == WAYBILL__V1__SUBSCRIBE__FROM_NOW && request->now;
-    s->cursor = now ? hub_head(hub)
+    s->cursor = now ? hub_head(rooms->hub)
                     : (request->from_case == WAYBILL__V1__SUBSCRIBE__FROM_AFTER_OFFSET
                            ? request->after_offset
                            : 0);
-    if (check_cursor(s, err) != 0 || filter_new(request->filter, &s->filter, err) != 0) {
+    if (check_cursor(s, err) != 0 ||
+        sight_new(rooms->access, session, request, &s->sight, err) != 0) {
         stream_free(s);
         return NULL;
     }
     if (s->cursor == 0) /* all there is: what is kept of the time before belongs to its cases */
-        s->cursor = hub_first(hub) - 1;
+        s->cursor = hub_first(rooms->hub) - 1;
     s->told = s->cursor;
     stream_credit(s, request->credit);
     send_subscribed(s);
@@ -90,12 +89,24 @@ struct stream *stream_new(struct session *session, struct hub *hub, struct reade
 void stream_free(struct stream *s) {
     if (s->read)
         reader_cancel(s->read);
-    filter_free(s->filter);
+    sight_free(s->sight);
     free(s);
 }
 
-bool stream_expired(const struct stream *s) {
-    return s->expired;
+bool stream_over(const struct stream *s) {
+    return s->over;
+}
+
+static void end(struct stream *s, const struct wb_error *err) {
+    if (!s->over)
+        session_refuse(s->session, err, s->number, 0);
+    s->over = true;
+}
+
+void stream_recheck(struct stream *s) {
+    struct wb_error err;
+    if (sight_check(s->sight, s->rooms->access, s->session, &err) != 0)
+        end(s, &err);
 }
 
 uint64_t stream_number(const struct stream *s) {
@@ -103,21 +114,23 @@ uint64_t stream_number(const struct stream *s) {
 }
 
 void stream_credit(struct stream *s, uint64_t events) {
-    uint64_t room = s->credit_max - s->credit;
+    uint64_t room = s->rooms->credit_max - s->credit;
     s->credit += events < room ? events : room;
 }
 
 /* A Deliver that is being put together from records in order. */
 struct parcel {
-    struct buffer records, record;
+    struct buffer records, record, event;
     size_t events, scanned;
     uint64_t through;
+    bool failed; /* an event could not be made ready: nothing is sent */
 };
 
 static void parcel_open(struct parcel *p, uint64_t cursor) {
     *p = (struct parcel){.through = cursor};
     buffer_init(&p->records, 0);
     buffer_init(&p->record, 0);
+    buffer_init(&p->event, 0);
 }
 
 static bool parcel_full(const struct parcel *p, const struct stream *s) {
@@ -125,14 +138,30 @@ static bool parcel_full(const struct parcel *p, const struct stream *s) {
            p->records.length >= DELIVER_BYTES || p->scanned >= SCAN_EVENTS;
 }
 
-static void parcel_add(struct parcel *p, const struct stream *s, const struct log_record *r) {
+/* The event as the stream's audience may see it: from the hub, or made for this one reader. */
+static struct slice event_for(struct parcel *p, const struct stream *s, const struct log_record *r,
+                              bool from_hub) {
+    Waybill__V1__Audience audience = sight_audience(s->sight);
+    if (audience == WAYBILL__V1__AUDIENCE__AUDIENCE_FULL)
+        return r->event;
+    if (from_hub)
+        return hub_event(s->rooms->hub, r, audience);
+    buffer_clear(&p->event);
+    if (!audience_put(s->rooms->access, audience, r->event, &p->event))
+        return (struct slice){0};
+    return (struct slice){.data = p->event.data, .length = p->event.length};
+}
+
+static void parcel_add(struct parcel *p, const struct stream *s, const struct log_record *r,
+                       bool from_hub) {
     p->scanned++;
     p->through = r->offset;
-    if (!filter_matches(s->filter, r))
+    if (!sight_matches(s->sight, r))
         return;
+    struct slice event = event_for(p, s, r, from_hub);
+    p->failed = p->failed || !event.length;
     buffer_clear(&p->record);
-    frame_put_record(&p->record, r->offset, r->source, r->recorded_at_us, r->event.data,
-                     r->event.length);
+    frame_put_record(&p->record, r->offset, r->source, r->recorded_at_us, event.data, event.length);
     frame_add_record(&p->records, p->record.data, p->record.length);
     p->events++;
 }
@@ -144,7 +173,7 @@ static bool parcel_send(struct parcel *p, struct stream *s, const char *from) {
         struct buffer out;
         buffer_init(&out, 0);
         frame_put_deliver(&out, s->number, p->through, &p->records);
-        sent = out.failed || p->records.failed || p->record.failed
+        sent = p->failed || out.failed || p->records.failed || p->record.failed
                    ? SENT_NOT_NOW
                    : session_send(s->session, out.data, out.length);
         buffer_free(&out);
@@ -158,6 +187,7 @@ static bool parcel_send(struct parcel *p, struct stream *s, const char *from) {
         s->cursor = p->through;
     buffer_free(&p->records);
     buffer_free(&p->record);
+    buffer_free(&p->event);
     return sent == SENT;
 }
 
@@ -166,11 +196,11 @@ static bool pump_hub(struct stream *s) {
     size_t run;
     parcel_open(&p, s->cursor);
     while (!parcel_full(&p, s)) {
-        const struct log_record *r = hub_run(s->hub, p.through + 1, &run);
+        const struct log_record *r = hub_run(s->rooms->hub, p.through + 1, &run);
         if (!r)
             break;
         for (size_t i = 0; i < run && !parcel_full(&p, s); i++)
-            parcel_add(&p, s, &r[i]);
+            parcel_add(&p, s, &r[i], true);
     }
     return parcel_send(&p, s, "memory");
 }
@@ -182,7 +212,7 @@ static void deliver_rows(struct stream *s, const struct log_record *records, siz
         struct parcel p;
         parcel_open(&p, s->cursor);
         for (; i < count && !parcel_full(&p, s); i++)
-            parcel_add(&p, s, &records[i]);
+            parcel_add(&p, s, &records[i], false);
         /* Fewer rows than asked for: there is nothing else up to where was read. */
         if (i == count && count < s->read_limit)
             p.through = s->read_through;
@@ -196,9 +226,7 @@ static bool fell_behind(struct stream *s) {
     struct wb_error err;
     if (check_cursor(s, &err) == 0)
         return false;
-    if (!s->expired)
-        session_refuse(s->session, &err, s->number, 0);
-    s->expired = true;
+    end(s, &err);
     return true;
 }
 
@@ -206,7 +234,7 @@ static void on_read(void *arg, const struct log_record *records, size_t count,
                     const struct wb_error *err) {
     struct stream *s = arg;
     s->read = NULL;
-    if (err || fell_behind(s))
+    if (err || s->over || fell_behind(s))
         return; /* read again at the next tick */
     if (count == 0)
         s->cursor = s->read_through;
@@ -218,18 +246,19 @@ static void pump_database(struct stream *s) {
     if (fell_behind(s))
         return;
     const char *const *case_nos = NULL;
-    size_t cases = filter_cases(s->filter, &case_nos);
+    size_t cases = sight_cases(s->sight, &case_nos);
     /* Where the filter is looked at here, rows are read whether they will cost credit or not. */
-    bool exact = !s->filter || cases > 0;
+    bool exact = sight_is_all(s->sight) || cases > 0;
     s->read_limit = exact && s->credit < READ_ROWS_MAX ? (size_t)s->credit : READ_ROWS_MAX;
-    s->read_through = hub_head(s->hub);
-    s->read = reader_range(s->reader, s->cursor, s->read_through, s->read_limit, case_nos, cases,
-                           on_read, s);
+    s->read_through = hub_head(s->rooms->hub);
+    s->read = reader_range(s->rooms->reader, s->cursor, s->read_through, s->read_limit, case_nos,
+                           cases, on_read, s);
 }
 
 void stream_pump(struct stream *s) {
-    while (s->credit > 0 && !s->read && s->cursor < hub_head(s->hub) && !s->session->blocked_us) {
-        if (!hub_record(s->hub, s->cursor + 1)) {
+    while (s->credit > 0 && !s->over && !s->read && s->cursor < hub_head(s->rooms->hub) &&
+           !s->session->blocked_us) {
+        if (!hub_record(s->rooms->hub, s->cursor + 1)) {
             pump_database(s);
             return;
         }

@@ -8,19 +8,30 @@
 
 #include "proto/frame.h"
 
+struct access;
 struct hub;
 struct reader;
 struct session;
 struct stream;
 
+/* What streams are made of; outlives them. */
+struct stream_rooms {
+    struct hub *hub;
+    struct reader *reader;
+    const struct access *access;
+    uint64_t credit_max;
+};
+
 /* Checks the request and answers it with Subscribed. NULL and err if it is not valid. */
-struct stream *stream_new(struct session *session, struct hub *hub, struct reader *reader,
-                          const Waybill__V1__Subscribe *request, uint64_t credit_max,
-                          struct wb_error *err);
+struct stream *stream_new(struct session *session, const struct stream_rooms *rooms,
+                          const Waybill__V1__Subscribe *request, struct wb_error *err);
 void stream_free(struct stream *stream);
 
-/* Retention passed its cursor, which its peer was told: nothing more will come. */
-bool stream_expired(const struct stream *stream);
+/* Its peer was refused it (retention passed the cursor, or it may not see that any more): nothing
+ * more will come. */
+bool stream_over(const struct stream *stream);
+/* Refuses it if it may not be seen any more. */
+void stream_recheck(struct stream *stream);
 uint64_t stream_number(const struct stream *stream);
 void stream_credit(struct stream *stream, uint64_t events);
 /* Delivers what there is, as far as credit and the peer's queue allow. */

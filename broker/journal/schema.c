@@ -10,6 +10,7 @@ static const struct schema_step steps[] = {
     {2, "readable", (const char *)embed_0002_readable_sql},
     {3, "partitions", (const char *)embed_0003_partitions_sql},
     {4, "access", (const char *)embed_0004_access_sql},
+    {5, "following", (const char *)embed_0005_following_sql},
 };
 
 int schema_newest(void) {

@@ -39,7 +39,7 @@ static void assert_holds(const struct hub *hub, uint64_t offset) {
 
 static void holds_what_was_appended(void **state) {
     (void)state;
-    struct hub *hub = hub_new(1 << 20);
+    struct hub *hub = hub_new(1 << 20, NULL);
     size_t run;
     assert_int_equal(hub_head(hub), 0);
     assert_int_equal(hub_first(hub), 1);
@@ -61,7 +61,7 @@ static void holds_what_was_appended(void **state) {
 
 static void forgets_the_oldest_within_its_bound(void **state) {
     (void)state;
-    struct hub *hub = hub_new(4096);
+    struct hub *hub = hub_new(4096, NULL);
     for (uint64_t i = 1; i <= 10000; i++)
         append(hub, i, i);
     assert_int_equal(hub_head(hub), 10000);
@@ -80,7 +80,7 @@ static void forgets_the_oldest_within_its_bound(void **state) {
 
 static void many_small_batches_are_found(void **state) {
     (void)state;
-    struct hub *hub = hub_new(1 << 24);
+    struct hub *hub = hub_new(1 << 24, NULL);
     for (uint64_t i = 1; i <= 5000; i++)
         append(hub, i, i);
     for (uint64_t i = 1; i <= 5000; i++)
@@ -90,7 +90,7 @@ static void many_small_batches_are_found(void **state) {
 
 static void a_reset_log_is_another_log(void **state) {
     (void)state;
-    struct hub *hub = hub_new(1 << 20);
+    struct hub *hub = hub_new(1 << 20, NULL);
     append(hub, 1, 10);
     hub_reset(hub, 5, 40);
     assert_int_equal(hub_first(hub), 5);
