@@ -27,7 +27,9 @@ struct wb_subscription {
     wb_subscriber *subscriber;
     uint64_t number; /* in the session; 0 before the first */
     wb_filter *filter;
-    wb_record_fn *record; /* NULL: read by wb_subscription_next */
+    struct wb_subscribe_options options; /* its token is the subscription's own */
+    wb_audience audience;                /* that the broker said */
+    wb_record_fn *record;                /* NULL: read by wb_subscription_next */
     void *arg;
     bool calling, closed; /* inside record(); to be freed behind it */
 
@@ -110,17 +112,25 @@ static void release(wb_subscription *subscription) {
     arena_free(&subscription->arena);
     if (subscription->filter)
         protobuf_c_message_free_unpacked(&subscription->filter->base, NULL);
+    free((char *)subscription->options.token);
     free(subscription);
 }
 
 /* What is sent */
 
+static uint64_t window_of(const wb_subscription *subscription) {
+    uint64_t allowed = session_credit_max(subscription->subscriber->session);
+    uint64_t wanted = subscription->options.credit_events;
+    if (!wanted || wanted > CREDIT_EVENTS)
+        wanted = CREDIT_EVENTS;
+    return allowed < wanted ? allowed : wanted;
+}
+
 static void subscribe(wb_subscription *subscription) {
     wb_subscriber *subscriber = subscription->subscriber;
-    uint64_t allowed = session_credit_max(subscriber->session);
     drop_all(subscription);
     subscription->number = ++subscriber->numbers;
-    subscription->window = allowed < CREDIT_EVENTS ? allowed : CREDIT_EVENTS;
+    subscription->window = window_of(subscription);
     subscription->credit = subscription->window;
     subscription->used = 0;
     subscription->through = subscription->cursor;
@@ -133,6 +143,9 @@ static void subscribe(wb_subscription *subscription) {
     body.subscription = subscription->number;
     body.filter = subscription->filter;
     body.credit = subscription->credit;
+    body.audience = subscription->options.audience;
+    if (subscription->options.token)
+        body.token = (char *)subscription->options.token;
     if (subscription->cursor == WB_FROM_NOW) {
         body.from_case = WAYBILL__V1__SUBSCRIBE__FROM_NOW;
         body.now = true;
@@ -296,8 +309,10 @@ void subscriptions_subscribed(wb_subscriber *subscriber,
     wb_subscription *subscription = find(subscriber, subscribed->subscription);
     if (!subscription || subscription->error.code)
         return;
-    if (subscription->cursor == WB_FROM_NOW)
+    /* From the start is from the oldest event that is left. */
+    if (subscription->cursor == WB_FROM_NOW || subscription->cursor == 0)
         subscription->cursor = subscription->through = subscribed->after_offset;
+    subscription->audience = subscribed->audience;
     if (!subscription->begun)
         subscription->head = subscribed->head_offset;
     subscription->begun = true;
@@ -377,6 +392,8 @@ static int check_filter(const wb_filter *filter, struct wb_error *err) {
     if (filter->n_stages > LIMIT_FILTER_VALUES || filter->n_kinds > LIMIT_FILTER_VALUES)
         return problem(err, WB_E_FILTER, "%zu stages, %zu kinds", filter->n_stages,
                        filter->n_kinds);
+    if (filter->n_lights > LIMIT_FILTER_VALUES)
+        return problem(err, WB_E_FILTER, "%zu lights", filter->n_lights);
     return 0;
 }
 
@@ -391,26 +408,36 @@ static wb_filter *copy_filter(const wb_filter *filter) {
     return twin;
 }
 
-wb_subscription *wb_subscribe(wb_subscriber *subscriber, uint64_t after_offset,
-                              const wb_filter *filter, wb_record_fn *record, void *arg,
-                              struct wb_error *err) {
+static int set_up(wb_subscription *subscription, const wb_filter *filter,
+                  const struct wb_subscribe_options *options) {
+    arena_init(&subscription->arena, ARENA_BYTES);
+    if (options)
+        subscription->options = *options;
+    const char *token = subscription->options.token;
+    subscription->options.token = token ? strdup(token) : NULL;
+    subscription->filter = filter ? copy_filter(filter) : NULL;
+    bool whole = (!token || subscription->options.token) && (!filter || subscription->filter);
+    return whole ? append(subscription->subscriber, subscription) : -1;
+}
+
+wb_subscription *wb_subscribe_with(wb_subscriber *subscriber, uint64_t after_offset,
+                                   const wb_filter *filter,
+                                   const struct wb_subscribe_options *options, wb_record_fn *record,
+                                   void *arg, struct wb_error *err) {
     if (filter && check_filter(filter, err))
         return NULL;
     wb_subscription *subscription = calloc(1, sizeof *subscription);
-    wb_filter *twin = filter && subscription ? copy_filter(filter) : NULL;
-    if (!subscription || (filter && !twin) || append(subscriber, subscription)) {
-        if (twin)
-            protobuf_c_message_free_unpacked(&twin->base, NULL);
-        free(subscription);
+    if (subscription)
+        subscription->subscriber = subscriber;
+    if (!subscription || set_up(subscription, filter, options)) {
+        if (subscription)
+            release(subscription);
         problem(err, WB_E_SYSTEM, "%s", strerror(ENOMEM));
         return NULL;
     }
-    subscription->subscriber = subscriber;
-    subscription->filter = twin;
     subscription->record = record;
     subscription->arg = arg;
     subscription->cursor = after_offset;
-    arena_init(&subscription->arena, ARENA_BYTES);
     if (session_is_open(subscriber->session))
         subscribe(subscription);
     else
@@ -418,6 +445,12 @@ wb_subscription *wb_subscribe(wb_subscriber *subscriber, uint64_t after_offset,
     if (!subscriber->busy)
         session_rearm(subscriber->session);
     return subscription;
+}
+
+wb_subscription *wb_subscribe(wb_subscriber *subscriber, uint64_t after_offset,
+                              const wb_filter *filter, wb_record_fn *record, void *arg,
+                              struct wb_error *err) {
+    return wb_subscribe_with(subscriber, after_offset, filter, NULL, record, arg, err);
 }
 
 void wb_subscription_close(wb_subscription *subscription) {
@@ -492,6 +525,14 @@ uint64_t wb_subscription_cursor(const wb_subscription *subscription) {
 
 bool wb_subscription_live(const wb_subscription *subscription) {
     return subscription->begun && subscription->cursor >= subscription->head;
+}
+
+bool wb_subscription_begun(const wb_subscription *subscription) {
+    return subscription->begun;
+}
+
+wb_audience wb_subscription_audience(const wb_subscription *subscription) {
+    return subscription->audience;
 }
 
 const struct wb_error *wb_subscription_error(const wb_subscription *subscription) {

@@ -156,6 +156,7 @@ void peer_subscribed(struct streams_peer *peer, uint64_t subscription, uint64_t 
     subscribed.after_offset = after;
     subscribed.first_offset = 1;
     subscribed.head_offset = head;
+    subscribed.audience = peer->audience;
     send_message(peer, &message);
 }
 

@@ -21,6 +21,7 @@ struct streams_peer {
     struct buffer out, records;
     uint32_t ping_ms, credit; /* what Welcome announces */
     char *public_url;
+    wb_audience audience; /* what Subscribed says */
 };
 
 void peer_start(struct streams_peer *peer);

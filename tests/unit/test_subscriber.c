@@ -622,6 +622,56 @@ static void test_filters(void **state) {
     assert_string_equal(message->subscribe->filter->agencies[63], long_text);
 }
 
+static void test_for_an_audience_with_a_token(void **state) {
+    struct fixture *fixture = *state;
+    char token[] = "wbt_secret";
+    const struct wb_subscribe_options options = {
+        .audience = WB_AUDIENCE(STAFF), .token = token, .credit_events = 2};
+    struct wb_error err;
+    wb_subscription *some =
+        wb_subscribe_with(fixture->subscriber, 3, NULL, &options, NULL, NULL, &err);
+    assert_non_null(some);
+    memset(token, 'x', sizeof token - 1); /* it was copied */
+    assert_false(wb_subscription_begun(some));
+    fixture->peer.audience = WB_AUDIENCE(STAFF);
+    peer_greet(&fixture->peer, fixture->subscriber);
+    for (uint64_t round = 0; round < 2; round++) {
+        const client_message *message = peer_expect(&fixture->peer, fixture->subscriber, SUBSCRIBE);
+        assert_int_equal(message->subscribe->audience, WB_AUDIENCE(STAFF));
+        assert_string_equal(message->subscribe->token, "wbt_secret");
+        assert_int_equal(message->subscribe->credit, 2);
+        uint64_t number = message->subscribe->subscription, at = 3 + 2 * round;
+        assert_int_equal(message->subscribe->after_offset, at);
+        peer_subscribed(&fixture->peer, number, at, 99);
+        peer_deliver(&fixture->peer, number, at + 1, at + 2, 1, at + 2);
+        expect_next(some, at + 1, at + 2);
+        for (int i = 0; i < 2; i++)
+            assert_int_equal(
+                peer_expect(&fixture->peer, fixture->subscriber, CREDIT)->credit->events, 1);
+        assert_true(wb_subscription_begun(some));
+        assert_int_equal(wb_subscription_audience(some), WB_AUDIENCE(STAFF));
+        peer_refuse(&fixture->peer, WB_E_NO_SESSION, 0, 0);
+        peer_greet(&fixture->peer, fixture->subscriber);
+    }
+    const client_message *message = peer_expect(&fixture->peer, fixture->subscriber, SUBSCRIBE);
+    peer_refuse(&fixture->peer, WB_E_TOKEN, message->subscribe->subscription, 0);
+    const wb_record *record;
+    assert_int_equal(wb_subscription_next(some, 5000, &record, &err), -1);
+    assert_int_equal(err.code, WB_E_TOKEN);
+}
+
+/* From the start of a log whose first events retention has removed. */
+static void test_the_start_is_where_the_log_starts(void **state) {
+    struct fixture *fixture = *state;
+    wb_subscription *all = follow(fixture, 0);
+    peer_greet(&fixture->peer, fixture->subscriber);
+    const client_message *message = peer_expect(&fixture->peer, fixture->subscriber, SUBSCRIBE);
+    peer_subscribed(&fixture->peer, message->subscribe->subscription, 41, 41);
+    expect_nothing(all);
+    assert_int_equal(wb_subscription_cursor(all), 41);
+    assert_true(wb_subscription_live(all));
+}
+
 static void test_opening_and_closing(void **state) {
     struct fixture *fixture = *state;
     struct wb_error err;
@@ -665,6 +715,8 @@ int main(void) {
         TEST(questions_time_out),
         TEST(callbacks_on_a_loop),
         TEST(filters),
+        TEST(for_an_audience_with_a_token),
+        TEST(the_start_is_where_the_log_starts),
         TEST(opening_and_closing),
     };
     return cmocka_run_group_tests_name("subscriber", tests, NULL, NULL);

@@ -37,9 +37,11 @@ typedef struct wb_subscriber wb_subscriber;
 typedef struct wb_subscription wb_subscription;
 typedef Waybill__V1__Filter wb_filter;
 typedef Waybill__V1__CaseAnswer wb_case;
+typedef Waybill__V1__Audience wb_audience;
 
-#define WB_FILTER_INIT WAYBILL__V1__FILTER__INIT
-#define WB_FROM_NOW    UINT64_MAX /* as a cursor: only what comes after the subscription */
+#define WB_FILTER_INIT    WAYBILL__V1__FILTER__INIT
+#define WB_AUDIENCE(name) WAYBILL__V1__AUDIENCE__AUDIENCE_##name
+#define WB_FROM_NOW       UINT64_MAX /* as a cursor: only what comes after the subscription */
 
 /* Called when the connection comes (up true) and goes, with words for a log. */
 typedef void wb_session_state_fn(void *arg, bool up, const char *words);
@@ -84,6 +86,20 @@ typedef void wb_record_fn(void *arg, const wb_record *record);
 WB_EXPORT wb_subscription *wb_subscribe(wb_subscriber *subscriber, uint64_t after_offset,
                                         const wb_filter *filter, wb_record_fn *record, void *arg,
                                         struct wb_error *err);
+
+/* What else there is to say of a subscription; all of it is copied. */
+struct wb_subscribe_options {
+    wb_audience audience;   /* UNSPECIFIED: the widest that the session may ask for */
+    const char *token;      /* of somebody for whom the session asks; NULL: none */
+    uint32_t credit_events; /* the most that the broker may send ahead; 0: 4,096 */
+};
+
+/* The same with options, which may be NULL. What the session or the token may not see ends the
+ * subscription with WB_E_AUDIENCE or WB_E_TOKEN, at once or when the right is taken away. */
+WB_EXPORT wb_subscription *wb_subscribe_with(wb_subscriber *subscriber, uint64_t after_offset,
+                                             const wb_filter *filter,
+                                             const struct wb_subscribe_options *options,
+                                             wb_record_fn *record, void *arg, struct wb_error *err);
 WB_EXPORT void wb_subscription_close(wb_subscription *subscription);
 
 /* The next record, valid until the next call. 1: a record, 0: none within timeout_ms (-1: wait for
@@ -95,6 +111,10 @@ WB_EXPORT int wb_subscription_next(wb_subscription *subscription, int timeout_ms
 WB_EXPORT uint64_t wb_subscription_cursor(const wb_subscription *subscription);
 /* True once all that the log held when the subscription began has been handed out. */
 WB_EXPORT bool wb_subscription_live(const wb_subscription *subscription);
+/* True once the broker has admitted it; it stays so while a session is opened anew. */
+WB_EXPORT bool wb_subscription_begun(const wb_subscription *subscription);
+/* For whom its records are made ready; UNSPECIFIED before it has begun. */
+WB_EXPORT wb_audience wb_subscription_audience(const wb_subscription *subscription);
 /* Why it was refused, or NULL: a refused subscription delivers nothing more. */
 WB_EXPORT const struct wb_error *wb_subscription_error(const wb_subscription *subscription);
 
