@@ -24,12 +24,19 @@ typedef Waybill__V1__Attribute attribute;
     { "extension." #name, type, PART_EXTENSION, max, offsetof(extension, name) }
 #define DECISION(name, type, max)                                                                  \
     { "decision." #name, type, PART_DECISION, max, offsetof(decision, name) }
+#define ALERT(name, type, max)                                                                     \
+    { "alert." #name, type, PART_ALERT, max, offsetof(Waybill__V1__Alert, name) }
 #define NOTICE(name, type, max)                                                                    \
     { "notices." #name, type, PART_NOTICE, max, offsetof(wb_notice, name) }
 
 /* PROTOCOL.md, 'Fields', says what they mean; a test compares it with this table. */
 const struct field fields[] = {
     EVENT(agency, FIELD_NAME, 200),
+    ALERT(clock, FIELD_CLOCK, 0),
+    ALERT(days_left, FIELD_DAYS, 100000),
+    ALERT(deadline, FIELD_DATE, 10),
+    ALERT(light, FIELD_LIGHT, 0),
+    ALERT(promised, FIELD_FLAG, 0),
     EVENT(case_no, FIELD_ID, LIMIT_CASE_NO_BYTES),
     DECISION(basis, FIELD_PROSE, 2000),
     DECISION(competent_office, FIELD_NAME, 200),
@@ -238,6 +245,8 @@ static void *part_of(wb_event *event, struct arena *arena, enum field_part part)
         CREATE(extension, extension, waybill__v1__extension__init);
     case PART_DECISION:
         CREATE(decision, decision, waybill__v1__decision__init);
+    case PART_ALERT:
+        CREATE(alert, Waybill__V1__Alert, waybill__v1__alert__init);
     case PART_NOTICE:
         return event->n_notices ? event->notices[event->n_notices - 1]
                                 : field_add_notice(event, arena);
@@ -329,10 +338,43 @@ static int set_number(uint32_t *to, const struct field *field, const char *text,
     return 0;
 }
 
+static int set_days(int32_t *to, const struct field *field, const char *text,
+                    struct wb_error *err) {
+    uint32_t days;
+    bool below = text[0] == '-' && text[1];
+    if (set_number(&days, field, text + below, err))
+        return -1;
+    *to = below ? -(int32_t)days : (int32_t)days;
+    return 0;
+}
+
+static int set_flag(protobuf_c_boolean *to, const struct field *field, const char *text,
+                    struct wb_error *err) {
+    bool set = strcmp(text, "true") == 0;
+    if (!set && strcmp(text, "false") != 0)
+        return refuse(field, WB_E_FIELD_VALUE, text, strlen(text), "is neither true nor false",
+                      err);
+    *to = set;
+    return 0;
+}
+
+static int parse_enum(enum field_type type, const char *text) {
+    switch (type) {
+    case FIELD_STAGE:
+        return stage_parse(text);
+    case FIELD_KIND:
+        return kind_parse(text);
+    case FIELD_CLOCK:
+        return clock_parse(text);
+    case FIELD_LIGHT:
+        return light_parse(text);
+    default:
+        return notice_kind_parse(text);
+    }
+}
+
 static int set_enum(int *to, const struct field *field, const char *text, struct wb_error *err) {
-    int value = field->type == FIELD_STAGE  ? stage_parse(text)
-                : field->type == FIELD_KIND ? kind_parse(text)
-                                            : notice_kind_parse(text);
+    int value = parse_enum(field->type, text);
     if (value < 0)
         return refuse(field, field->type == FIELD_STAGE ? WB_E_STAGE_UNKNOWN : WB_E_FIELD_VALUE,
                       text, strlen(text), "has no such value", err);
@@ -374,9 +416,15 @@ int field_set(wb_event *event, struct arena *arena, const char *name, const char
         return set_time(event, field, text, err);
     case FIELD_NUMBER:
         return set_number(member, field, text, err);
+    case FIELD_DAYS:
+        return set_days(member, field, text, err);
+    case FIELD_FLAG:
+        return set_flag(member, field, text, err);
     case FIELD_STAGE:
     case FIELD_KIND:
     case FIELD_NOTICE:
+    case FIELD_CLOCK:
+    case FIELD_LIGHT:
         return set_enum(member, field, text, err);
     default:
         return set_text(member, arena, field, text, err);
@@ -408,6 +456,8 @@ static const char *const stages[] = {
 static const char *const kinds[] = {"progress", "correction", "retraction", "alert"};
 static const char *const notice_kinds[] = {"information", "materials", "fee",
                                            "visit",       "result",    "remedy"};
+static const char *const clocks[] = {"unspecified", "notice", "decision", "delivery"};
+static const char *const lights[] = {"unspecified", "green", "yellow", "red"};
 static const char *const standings[] = {"current", "corrected", "retracted", "unmatched"};
 static const char *const anomalies[] = {
     "unspecified",        "after_end",     "after_decision",  "after_acceptance",
@@ -470,6 +520,22 @@ const char *notice_kind_name(int kind) {
 
 int notice_kind_parse(const char *name) {
     return parse_in(notice_kinds, COUNT(notice_kinds), name);
+}
+
+const char *clock_name(int clock) {
+    return name_in(clocks, COUNT(clocks), clock, "unknown");
+}
+
+int clock_parse(const char *name) {
+    return parse_in(clocks, COUNT(clocks), name);
+}
+
+const char *light_name(int light) {
+    return name_in(lights, COUNT(lights), light, "unknown");
+}
+
+int light_parse(const char *name) {
+    return parse_in(lights, COUNT(lights), name);
 }
 
 const char *standing_name(int standing) {

@@ -23,6 +23,10 @@ enum field_type {
     FIELD_KIND,   /* progress */
     FIELD_TIME,   /* RFC 3339; fills occurred_at_us, utc_offset_minutes and date_only */
     FIELD_NOTICE, /* materials */
+    FIELD_CLOCK,  /* decision */
+    FIELD_LIGHT,  /* yellow */
+    FIELD_FLAG,   /* true or false */
+    FIELD_DAYS,   /* int32, up to max either way */
     FIELD_TRACE   /* traceparent of W3C Trace Context */
 };
 
@@ -34,6 +38,7 @@ enum field_part {
     PART_EXTENSION,
     PART_DECISION,
     PART_NOTICE,
+    PART_ALERT, /* of the service clock: no source sends it */
     PART_COUNT
 };
 
@@ -88,6 +93,10 @@ const char *kind_name(int kind);        /* "progress" */
 int kind_parse(const char *name);       /* -1 */
 const char *notice_kind_name(int kind); /* "materials" */
 int notice_kind_parse(const char *name);
+const char *clock_name(int clock); /* "decision" */
+int clock_parse(const char *name); /* -1 */
+const char *light_name(int light); /* "yellow" */
+int light_parse(const char *name);
 const char *standing_name(int standing); /* "current" */
 const char *anomaly_name(int anomaly);   /* "after_end" */
 

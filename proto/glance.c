@@ -38,6 +38,7 @@ static const ProtobufCMessageDescriptor *const descriptors[PART_COUNT + 1] = {
     [PART_EXTENSION] = &waybill__v1__extension__descriptor,
     [PART_DECISION] = &waybill__v1__decision__descriptor,
     [PART_NOTICE] = &waybill__v1__notice__descriptor,
+    [PART_ALERT] = &waybill__v1__alert__descriptor,
     [PART_COUNT] = &waybill__v1__attribute__descriptor,
 };
 
@@ -57,6 +58,10 @@ static enum look look_of(const struct field *field) {
         return LOOK_STAGE;
     case FIELD_KIND:
     case FIELD_TIME:
+    case FIELD_CLOCK:
+    case FIELD_LIGHT:
+    case FIELD_FLAG:
+    case FIELD_DAYS:
         return LOOK_CLOSER;
     default:
         return strcmp(field->name, "replaces") == 0 ? LOOK_CLOSER : LOOK_TEXT;

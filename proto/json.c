@@ -35,10 +35,14 @@ static int add_number(json_t *object, const char *name, uint64_t number) {
 static const char *enum_name(const ProtobufCEnumDescriptor *type, int value) {
     if (type == &waybill__v1__stage__descriptor)
         return value == WB_STAGE(UNSPECIFIED) ? "" : stage_name(value);
+    if (type == &waybill__v1__clock__descriptor)
+        return value ? clock_name(value) : "";
+    if (type == &waybill__v1__light__descriptor)
+        return value ? light_name(value) : "";
     return type == &waybill__v1__kind__descriptor ? kind_name(value) : notice_kind_name(value);
 }
 
-/* The members of a message that consists of texts, numbers and enums. */
+/* The members of a message that consists of texts, numbers, flags and enums. */
 static int add_plain(json_t *object, const ProtobufCMessage *message,
                      const ProtobufCFieldDescriptor *field) {
     const void *member = (const char *)message + field->offset;
@@ -49,6 +53,12 @@ static int add_plain(json_t *object, const ProtobufCMessage *message,
         return add_text(object, field->name, enum_name(field->descriptor, *(const int *)member));
     case PROTOBUF_C_TYPE_UINT32:
         return add_number(object, field->name, *(const uint32_t *)member);
+    case PROTOBUF_C_TYPE_SINT32: {
+        int32_t number = *(const int32_t *)member;
+        return number ? add(object, field->name, json_integer(number)) : 0;
+    }
+    case PROTOBUF_C_TYPE_BOOL:
+        return *(const protobuf_c_boolean *)member ? add(object, field->name, json_true()) : 0;
     default:
         return 0;
     }
@@ -126,6 +136,8 @@ static int add_event(json_t *object, const wb_event *event) {
             failed = add_part(object, field->name, *(const ProtobufCMessage *const *)member);
         else if (field->type == PROTOBUF_C_TYPE_INT64)
             failed = add_occurred(object, event);
+        else if (field->type == PROTOBUF_C_TYPE_SINT32 || field->type == PROTOBUF_C_TYPE_BOOL)
+            continue; /* said by add_occurred */
         else
             failed = add_plain(object, &event->base, field);
     }
@@ -266,7 +278,12 @@ static int set_scalar(const struct reader *reader, const struct field *field, co
     char number[24];
     if (json_is_null(value))
         return 0;
-    if (field->type != FIELD_NUMBER)
+    if (field->type == FIELD_FLAG)
+        return json_is_boolean(value)
+                   ? field_set(reader->event, reader->arena, field->name,
+                               json_is_true(value) ? "true" : "false", reader->err)
+                   : wrong_type(reader, field->name, "true or false", value);
+    if (field->type != FIELD_NUMBER && field->type != FIELD_DAYS)
         return json_is_string(value) ? set_string(reader, field->name, value)
                                      : wrong_type(reader, field->name, "text", value);
     if (!json_is_integer(value))
@@ -275,7 +292,7 @@ static int set_scalar(const struct reader *reader, const struct field *field, co
     return field_set(reader->event, reader->arena, field->name, number, reader->err);
 }
 
-/* The members of handler, special, extension, decision or of one notice. */
+/* The members of handler, special, extension, decision, alert or of one notice. */
 static int set_part(const struct reader *reader, const char *part, const json_t *object) {
     char dotted[64];
     const char *name;
@@ -385,7 +402,8 @@ static int set_offset(const struct reader *reader, const json_t *value) {
 
 static bool is_part(const char *name) {
     return strcmp(name, "handler") == 0 || strcmp(name, "special") == 0 ||
-           strcmp(name, "extension") == 0 || strcmp(name, "decision") == 0;
+           strcmp(name, "extension") == 0 || strcmp(name, "decision") == 0 ||
+           strcmp(name, "alert") == 0;
 }
 
 static bool passed_over(const char *name) {

@@ -32,6 +32,9 @@ static int check_kind(const wb_event *event, struct wb_error *err) {
                              (int)event->kind);
     if (replacing && empty(event->replaces))
         return missing("replaces", " is empty; a correction or retraction names an event", err);
+    if (event->alert && event->kind != WAYBILL__V1__KIND__KIND_ALERT)
+        return problem_field(err, WB_E_KIND_NOT_ALLOWED, "alert", "alert stands in a %s event",
+                             kind_name((int)event->kind));
     if (empty(event->replaces))
         return 0;
     if (!replacing) {
@@ -74,19 +77,35 @@ static int check_time(const wb_event *event, struct wb_error *err) {
     return 0;
 }
 
+static int check_enum(const struct field *field, int value, struct wb_error *err) {
+    int last = field->type == FIELD_NOTICE  ? WAYBILL__V1__NOTICE_KIND__NOTICE_KIND_REMEDY
+               : field->type == FIELD_CLOCK ? WAYBILL__V1__CLOCK__CLOCK_DELIVERY
+                                            : WAYBILL__V1__LIGHT__LIGHT_RED;
+    if (value >= 0 && value <= last)
+        return 0;
+    return problem_field(err, WB_E_FIELD_VALUE, field->name, "%s has no value %d", field->name,
+                         value);
+}
+
 static int check_field(const struct field *field, const void *part, struct wb_error *err) {
     const void *member = (const char *)part + field->offset;
     switch (field->type) {
     case FIELD_STAGE:
     case FIELD_KIND:
-    case FIELD_TIME:
-        return 0; /* looked at before, together */
-    case FIELD_NOTICE: {
-        int kind = *(const int *)member;
-        if (kind >= 0 && kind <= WAYBILL__V1__NOTICE_KIND__NOTICE_KIND_REMEDY)
+    case FIELD_TIME: /* looked at before, together */
+    case FIELD_FLAG:
+        return 0;
+    case FIELD_NOTICE:
+    case FIELD_CLOCK:
+    case FIELD_LIGHT:
+        return check_enum(field, *(const int *)member, err);
+    case FIELD_DAYS: {
+        int64_t days = *(const int32_t *)member, most = (int64_t)field->max;
+        if (days >= -most && days <= most)
             return 0;
-        return problem_field(err, WB_E_FIELD_VALUE, field->name, "%s has no value %d", field->name,
-                             kind);
+        return problem_field(err, WB_E_FIELD_VALUE, field->name,
+                             "%s is %" PRId64 ", not within %zu of 0", field->name, days,
+                             field->max);
     }
     case FIELD_NUMBER: {
         uint32_t number = *(const uint32_t *)member;
@@ -117,6 +136,7 @@ static int check_fields(const wb_event *event, struct wb_error *err) {
         [PART_SPECIAL] = event->special,
         [PART_EXTENSION] = event->extension,
         [PART_DECISION] = event->decision,
+        [PART_ALERT] = event->alert,
     };
     for (const struct field *field = fields; field < fields + field_count; field++) {
         if (field->part == PART_NOTICE) {

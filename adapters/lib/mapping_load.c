@@ -206,10 +206,9 @@ static int load_empty(struct load *load, const struct yaml_node *root) {
 static int unknown_field(struct load *load, const struct yaml_node *key) {
     const char *known[128];
     size_t count = 0;
-    while (count < field_count && count < 127) {
-        known[count] = fields[count].name;
-        count++;
-    }
+    for (size_t i = 0; i < field_count && count < 127; i++)
+        if (fields[i].part != PART_ALERT)
+            known[count++] = fields[i].name;
     known[count] = NULL;
     yaml_problem(load->file, key, load->err, "an event has no field '%.60s'", yaml_text(key));
     return problem_hint(load->err, "did you mean '%s'? What is the source's own: attributes.NAME",
@@ -263,6 +262,10 @@ static int load_rule(struct load *load, const struct yaml_node *key,
     *rule = (struct mapping_rule){.name = name, .field = attribute ? NULL : field_find(name)};
     if (!attribute && !rule->field)
         return unknown_field(load, key);
+    if (rule->field && rule->field->part == PART_ALERT) {
+        yaml_problem(load->file, key, load->err, "'%.60s' is the service clock's to set", name);
+        return problem_hint(load->err, "leave it out: a source publishes no alerts");
+    }
     if (attribute && field_check_attribute(name + strlen(ATTRIBUTE_PREFIX), "", &why))
         return yaml_problem(load->file, key, load->err, "%s", why.detail);
     rule->template = template_of(load, value, name);

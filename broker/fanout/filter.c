@@ -15,7 +15,7 @@ struct values {
 
 struct filter {
     struct values case_nos, parent_case_nos, sources, item_codes, region_codes, agencies;
-    uint64_t stages, kinds; /* bit n: the number n is wanted; 0: all are */
+    uint64_t stages, kinds, lights; /* bit n: the number n is wanted; 0: all are */
 };
 
 static void free_values(struct values *v) {
@@ -63,14 +63,15 @@ static int copy_filter(struct filter *f, const Waybill__V1__Filter *w, struct wb
         copy_values(&f->region_codes, w->region_codes, w->n_region_codes, "region_codes", err) ||
         copy_values(&f->agencies, w->agencies, w->n_agencies, "agencies", err) ||
         copy_numbers(&f->stages, (const int *)w->stages, w->n_stages, "stages", err) ||
-        copy_numbers(&f->kinds, (const int *)w->kinds, w->n_kinds, "kinds", err);
+        copy_numbers(&f->kinds, (const int *)w->kinds, w->n_kinds, "kinds", err) ||
+        copy_numbers(&f->lights, (const int *)w->lights, w->n_lights, "lights", err);
     return failed ? -1 : 0;
 }
 
 int filter_new(const Waybill__V1__Filter *w, struct filter **filter, struct wb_error *err) {
     *filter = NULL;
     if (!w || w->n_case_nos + w->n_parent_case_nos + w->n_sources + w->n_item_codes +
-                      w->n_region_codes + w->n_agencies + w->n_stages + w->n_kinds ==
+                      w->n_region_codes + w->n_agencies + w->n_stages + w->n_kinds + w->n_lights ==
                   0)
         return 0;
     struct filter *f = calloc(1, sizeof *f);
@@ -120,7 +121,7 @@ bool filter_matches(const struct filter *f, const struct log_record *r) {
            any(&f->parent_case_nos, h.parent_case_no, false) &&
            any(&f->item_codes, h.item_code, true) && any(&f->region_codes, h.region_code, true) &&
            any(&f->agencies, h.agency, true) && wanted(f->stages, h.stage) &&
-           wanted(f->kinds, h.kind);
+           wanted(f->kinds, h.kind) && wanted(f->lights, h.light);
 }
 
 size_t filter_cases(const struct filter *f, const char *const **case_nos) {

@@ -16,10 +16,22 @@ enum {
     ITEM_CODE = 12,
     REGION_CODE = 14,
     AGENCY = 15,
+    ALERT = 20,
 };
+enum { ALERT_LIGHT = 2 };
 
 static int64_t zigzag(uint64_t value) {
     return (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
+}
+
+static uint8_t light_of(const uint8_t *alert, size_t bytes) {
+    struct wire wire = {.at = alert, .end = alert + bytes};
+    struct wire_field field;
+    uint8_t light = 0;
+    while (wire_next(&wire, &field) == 1)
+        if (field.number == ALERT_LIGHT)
+            light = (uint8_t)field.value;
+    return light;
 }
 
 bool header_read(const uint8_t *event, size_t bytes, struct header *header) {
@@ -59,6 +71,10 @@ bool header_read(const uint8_t *event, size_t bytes, struct header *header) {
             break;
         case AGENCY:
             header->agency = text;
+            break;
+        case ALERT:
+            if (field.type == WIRE_BYTES)
+                header->light = light_of(field.data, field.length);
             break;
         default:
             break;

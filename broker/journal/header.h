@@ -12,7 +12,7 @@ struct header {
     struct slice event_id, case_no, parent_case_no, item_code, region_code, agency;
     int64_t occurred_at_us;
     int16_t utc_offset_minutes;
-    uint8_t kind, stage;
+    uint8_t kind, stage, light; /* light: of an alert */
 };
 
 /* The slices lie in the event's bytes; a field that is not set has length 0. False if the bytes are

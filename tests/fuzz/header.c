@@ -38,6 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
         same(header.agency, event->agency);
         FUZZ_CHECK(header.occurred_at_us == event->occurred_at_us);
         FUZZ_CHECK(header.utc_offset_minutes == event->utc_offset_minutes);
+        FUZZ_CHECK(header.light == (event->alert ? (int)event->alert->light : 0));
         FUZZ_CHECK(header.kind == (int)event->kind && header.stage == (int)event->stage);
     }
     arena_free(&arena);

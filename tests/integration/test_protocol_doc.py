@@ -10,9 +10,11 @@ DOCUMENT = (ROOT / "proto" / "PROTOCOL.md").read_text()
 TYPES = {"FIELD_NAME": "line", "FIELD_PROSE": "prose", "FIELD_ID": "id", "FIELD_URL": "URL",
          "FIELD_DATE": "date", "FIELD_DIGITS": "digits", "FIELD_NUMBER": "number",
          "FIELD_STAGE": "stage", "FIELD_KIND": "kind", "FIELD_TIME": "time",
-         "FIELD_NOTICE": "notice kind", "FIELD_TRACE": "traceparent"}
+         "FIELD_NOTICE": "notice kind", "FIELD_TRACE": "traceparent", "FIELD_CLOCK": "clock",
+         "FIELD_LIGHT": "light", "FIELD_FLAG": "flag", "FIELD_DAYS": "days"}
+IN_JSON = {"number": int, "days": int, "flag": bool}
 PREFIXES = {"EVENT": "", "HANDLER": "handler.", "SPECIAL": "special.", "NOTICE": "notices.",
-            "EXTENSION": "extension.", "DECISION": "decision."}
+            "EXTENSION": "extension.", "DECISION": "decision.", "ALERT": "alert."}
 
 
 def section(title):
@@ -57,14 +59,14 @@ def test_fields():
     documented = {row[0].strip("`"): (row[1], int(row[2] or 0))
                   for row in table("Fields", "field")}
     in_code = fields_in_code()
-    assert len(in_code) == 40
+    assert len(in_code) == 45
     assert documented == in_code
 
 
 def test_fields_in_json():
     for row in table("Fields", "field"):
         value = json.loads(row[3].strip("`"))
-        assert isinstance(value, int if row[1] == "number" else str), row[0]
+        assert isinstance(value, IN_JSON.get(row[1], str)), row[0]
 
 
 def test_every_type_is_explained():

@@ -76,6 +76,11 @@ def test_the_broker_refuses_what_only_it_may_say(broker, cli):
     done = publish(cli, ndjson(event(1, kind="alert"), event(2)), "--json", status=1)
     refused = [line for line in json_lines(done) if "refusal" in line]
     assert [line["line"] for line in refused] == [1]
+    assert refused[0]["refusal"]["name"] == "KIND_NOT_ALLOWED"
+    done = publish(cli, ndjson(event(3, alert={"light": "red", "days_left": -2})), "--json",
+                   status=1)
+    refusal = json_lines(done)[0]["refusal"]
+    assert (refusal["name"], refusal["field"]) == ("KIND_NOT_ALLOWED", "alert")
 
 
 def test_events_without_an_id_are_known_by_what_they_say(broker, cli, database):

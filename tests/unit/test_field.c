@@ -111,6 +111,16 @@ static void test_names_are_those_of_the_proto_files(void **state) {
     for (unsigned i = 0; i < notices->n_values; i++)
         assert_int_equal(notice_kind_parse(notice_kind_name(notices->values[i].value)),
                          notices->values[i].value);
+    const ProtobufCEnumDescriptor *clocks = &waybill__v1__clock__descriptor;
+    for (unsigned i = 0; i < clocks->n_values; i++) {
+        assert_true(strcasecmp(clocks->values[i].name + strlen("CLOCK_"), clock_name((int)i)) == 0);
+        assert_int_equal(clock_parse(clock_name((int)i)), i);
+    }
+    const ProtobufCEnumDescriptor *lights = &waybill__v1__light__descriptor;
+    for (unsigned i = 0; i < lights->n_values; i++) {
+        assert_true(strcasecmp(lights->values[i].name + strlen("LIGHT_"), light_name((int)i)) == 0);
+        assert_int_equal(light_parse(light_name((int)i)), i);
+    }
     assert_string_equal(standing_name(2), "retracted");
     const ProtobufCEnumDescriptor *anomalies = &waybill__v1__anomaly__descriptor;
     for (unsigned i = 0; i < anomalies->n_values; i++)

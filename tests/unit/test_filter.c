@@ -99,6 +99,30 @@ static void stages_and_kinds_are_sets(void **state) {
     assert_true(matches(&f));
 }
 
+/* Alerts have a light; whoever asks for one sees nothing else. The last test: it makes the record
+ * another. */
+static void lights_are_those_of_alerts(void **state) {
+    (void)state;
+    Waybill__V1__Filter f = WAYBILL__V1__FILTER__INIT;
+    Waybill__V1__Light light = WAYBILL__V1__LIGHT__LIGHT_RED;
+    Waybill__V1__Alert alert = WAYBILL__V1__ALERT__INIT;
+    wb_event e = WB_EVENT_INIT;
+    f.n_lights = 1;
+    f.lights = &light;
+    assert_false(matches(&f));
+    e.kind = WAYBILL__V1__KIND__KIND_ALERT;
+    e.alert = &alert;
+    alert.promised = 1;
+    alert.light = light;
+    buffer_clear(&bytes);
+    bytes.length = waybill__v1__event__pack(
+        &e, buffer_reserve(&bytes, waybill__v1__event__get_packed_size(&e)));
+    record.event = (struct slice){.data = bytes.data, .length = bytes.length};
+    assert_true(matches(&f));
+    light = WAYBILL__V1__LIGHT__LIGHT_YELLOW;
+    assert_false(matches(&f));
+}
+
 static void fields_are_joined_by_and(void **state) {
     (void)state;
     Waybill__V1__Filter f = WAYBILL__V1__FILTER__INIT;
@@ -148,7 +172,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_field_is_looked_at), cmocka_unit_test(stages_and_kinds_are_sets),
         cmocka_unit_test(fields_are_joined_by_and), cmocka_unit_test(an_empty_filter_is_none),
-        cmocka_unit_test(bounds_are_kept),
+        cmocka_unit_test(bounds_are_kept),          cmocka_unit_test(lights_are_those_of_alerts),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

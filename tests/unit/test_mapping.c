@@ -360,6 +360,8 @@ static const struct wrong wrongs[] = {
     {"version: 1\ntime: {formats: [\"%Y-%m-%d\"]}\n", "no offset from UTC", "time.zone"},
     {"version: 1\n", "'fields' is missing", "case_no"},
     {"version: 1\nfields:\n  occurred_at: \"{a}\"\n", "does not give case_no", "case_no:"},
+    {BASE "  alert.light: red\n" STAGE, ":5: 'alert.light' is the service clock's to set",
+     "leave it out: a source publishes no alerts"},
     {BASE "  handler.nam: \"{x}\"\n" STAGE, ":5: an event has no field 'handler.nam'",
      "'handler.name'"},
     {BASE "  step: {x}\n" STAGE, ":5: step is a map, a text is needed", "quote it"},

@@ -106,6 +106,14 @@ static void test_replaces(void **state) {
     event = valid();
     event.kind = WAYBILL__V1__KIND__KIND_ALERT; /* the broker's to refuse */
     assert_int_equal(event_validate(&event, &err), 0);
+    Waybill__V1__Alert alert = WAYBILL__V1__ALERT__INIT;
+    event.alert = &alert;
+    assert_int_equal(event_validate(&event, &err), 0);
+    alert.clock = (Waybill__V1__Clock)4;
+    assert_refused(&event, WB_E_FIELD_VALUE, "alert.clock");
+    alert.clock = WAYBILL__V1__CLOCK__CLOCK_DELIVERY;
+    event.kind = WAYBILL__V1__KIND__KIND_PROGRESS;
+    assert_refused(&event, WB_E_KIND_NOT_ALLOWED, "alert");
 }
 
 /* Every field of text and number in every part is looked at. */
@@ -119,6 +127,7 @@ static void test_every_field_has_its_limit(void **state) {
         Waybill__V1__SpecialProcedure special = WAYBILL__V1__SPECIAL_PROCEDURE__INIT;
         Waybill__V1__Extension extension = WAYBILL__V1__EXTENSION__INIT;
         Waybill__V1__Decision decision = WAYBILL__V1__DECISION__INIT;
+        Waybill__V1__Alert alert = WAYBILL__V1__ALERT__INIT;
         wb_notice notice = WB_NOTICE_INIT, *notices[] = {&notice};
         event.handler = &handler;
         event.special = &special;
@@ -126,15 +135,22 @@ static void test_every_field_has_its_limit(void **state) {
         event.decision = &decision;
         event.n_notices = 1;
         event.notices = notices;
-        event.kind = WAYBILL__V1__KIND__KIND_CORRECTION;
-        event.replaces = (char *)"e-0";
-        void *const parts[] = {&event, &handler, &special, &extension, &decision, &notice};
+        if (field->part == PART_ALERT) {
+            event.kind = WAYBILL__V1__KIND__KIND_ALERT;
+            event.alert = &alert;
+        } else {
+            event.kind = WAYBILL__V1__KIND__KIND_CORRECTION;
+            event.replaces = (char *)"e-0";
+        }
+        void *const parts[] = {&event, &handler, &special, &extension, &decision, &notice, &alert};
         char *member = (char *)parts[field->part] + field->offset;
         if (field->type == FIELD_NUMBER) {
             *(uint32_t *)member = (uint32_t)field->max + 1;
             assert_refused(&event, WB_E_FIELD_VALUE, field->name);
-        } else if (field->type != FIELD_STAGE && field->type != FIELD_KIND &&
-                   field->type != FIELD_NOTICE && field->type != FIELD_TIME) {
+        } else if (field->type == FIELD_DAYS) {
+            *(int32_t *)member = -(int32_t)field->max - 1;
+            assert_refused(&event, WB_E_FIELD_VALUE, field->name);
+        } else if (field->type < FIELD_STAGE || field->type == FIELD_TRACE) {
             memset(text, 'x', field->max + 1);
             text[field->max + 1] = '\0';
             *(char **)member = text;
