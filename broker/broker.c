@@ -153,7 +153,7 @@ static void on_silent(void *arg, int64_t since_us) {
 }
 
 /* Sessions that were open before and may not be any more are ended. */
-static void on_access_changed(void *arg, bool live_lost) {
+static void on_access_changed(void *arg, audiences live_lost) {
     struct broker *b = arg;
     zap_open(b->zap);
     if (b->ops) { /* everything is there */
@@ -166,8 +166,9 @@ static void on_access_changed(void *arg, bool live_lost) {
 
 static bool open_access(struct broker *b, uv_loop_t *loop, struct wb_error *err) {
     static const struct access_events events = {.changed = on_access_changed, .silent = on_silent};
-    const struct access_options options = {.database = b->options->database,
-                                           .retention_ms = b->options->retention};
+    struct access_options options = {.database = b->options->database,
+                                     .retention_ms = b->options->retention};
+    disclosure_find(b->options->disclosure, &options.disclosure);
     b->access = access_new(loop, &options, &events, b);
     if (!b->access) {
         problem(err, WB_E_SYSTEM, "out of memory");

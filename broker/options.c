@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "broker/access/disclosure.h"
 #include "common/curve.h"
 #include "common/log.h"
 #include "common/zsock.h"
@@ -78,10 +79,9 @@ static int check_http(const char *addresses, struct wb_error *err) {
 }
 
 static int check_disclosure(const struct options *o, struct wb_error *err) {
-    static const char *const rules[] = {"full", "title", "number", "office"};
-    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
-        if (strcmp(o->disclosure, rules[i]) == 0)
-            return 0;
+    enum disclosure disclosure;
+    if (disclosure_find(o->disclosure, &disclosure))
+        return 0;
     return problem(err, WB_E_CONFIG, "disclosure = %s is not full, title, number or office",
                    o->disclosure);
 }

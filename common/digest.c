@@ -57,6 +57,18 @@ void digest_finish(struct digest *digest, char text[DIGEST_TEXT]) {
     sodium_bin2hex(text, DIGEST_TEXT, bytes, sizeof bytes);
 }
 
+static_assert(DIGEST_SHA256 == crypto_hash_sha256_BYTES, "a SHA-256");
+
+void digest_sha256(const void *data, size_t bytes, uint8_t digest[DIGEST_SHA256]) {
+    need_sodium();
+    crypto_hash_sha256(digest, data, bytes);
+}
+
+void random_bytes(void *to, size_t bytes) {
+    need_sodium();
+    randombytes_buf(to, bytes);
+}
+
 uint64_t random_u64(void) {
     need_sodium();
     uint64_t value;

@@ -1,5 +1,5 @@
 /* Identifiers derived from content: the same record always gets the same one. BLAKE2b (RFC 7693)
- * from libsodium. */
+ * from libsodium. SHA-256 for what other programs have to compute alike. */
 #ifndef COMMON_DIGEST_H
 #define COMMON_DIGEST_H
 
@@ -19,7 +19,12 @@ void digest_number(struct digest *digest, uint64_t value);
 /* 128 bits, as hexadecimal text. */
 void digest_finish(struct digest *digest, char text[DIGEST_TEXT]);
 
+#define DIGEST_SHA256 32 /* bytes */
+void digest_sha256(const void *data, size_t bytes, uint8_t digest[DIGEST_SHA256]);
+
 /* Random 64 bits, not 0, for session numbers. */
 uint64_t random_u64(void);
+/* Random bytes that nobody can guess, for secrets. */
+void random_bytes(void *to, size_t bytes);
 
 #endif

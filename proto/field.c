@@ -464,6 +464,7 @@ static const char *const anomalies[] = {
     "without_acceptance", "without_grant", "without_request", "nothing_to_resume",
     "nothing_to_amend",   "ahead_of_time",
 };
+static const char *const audiences[] = {"unspecified", "full", "staff", "applicant", "public"};
 
 #define COUNT(names) ((int)(sizeof(names) / sizeof *(names)))
 
@@ -544,4 +545,13 @@ const char *standing_name(int standing) {
 
 const char *anomaly_name(int anomaly) {
     return name_in(anomalies, COUNT(anomalies), anomaly, "unknown");
+}
+
+const char *audience_name(int audience) {
+    return name_in(audiences, COUNT(audiences), audience, "unknown");
+}
+
+int audience_parse(const char *name) {
+    int audience = parse_in(audiences, COUNT(audiences), name);
+    return audience > 0 ? audience : -1;
 }

@@ -99,5 +99,7 @@ const char *light_name(int light); /* "yellow" */
 int light_parse(const char *name);
 const char *standing_name(int standing); /* "current" */
 const char *anomaly_name(int anomaly);   /* "after_end" */
+const char *audience_name(int audience); /* "staff" */
+int audience_parse(const char *name);    /* -1; never UNSPECIFIED */
 
 #endif

@@ -8,6 +8,7 @@
 #include "broker/access/grant.h"
 #include "broker/access/roster.h"
 #include "broker/access/statements.h"
+#include "broker/access/token.h"
 #include "broker/journal/binary.h"
 #include "broker/journal/database.h"
 #include "broker/meter.h"
@@ -41,6 +42,7 @@ struct access {
     void *arg;
     uv_timer_t tick;
     int64_t retention_ms;
+    enum disclosure disclosure;
 
     struct roster *roster; /* NULL: not yet read */
     struct audit *audit;
@@ -57,15 +59,29 @@ struct access {
     int64_t beat_us, audit_us, purge_us; /* next, monotonic */
 };
 
-static const char *const domain_names[ACCESS_DOMAINS] = {"ingest", "streams", "live"};
+static const struct {
+    const char *name;
+    Waybill__V1__Audience audience;
+} domains[ACCESS_DOMAINS] = {
+    [ACCESS_INGEST] = {"ingest", WAYBILL__V1__AUDIENCE__AUDIENCE_UNSPECIFIED},
+    [ACCESS_STREAMS] = {"streams", WAYBILL__V1__AUDIENCE__AUDIENCE_UNSPECIFIED},
+    [ACCESS_LIVE] = {"live", WAYBILL__V1__AUDIENCE__AUDIENCE_FULL},
+    [ACCESS_LIVE_STAFF] = {"live.staff", WAYBILL__V1__AUDIENCE__AUDIENCE_STAFF},
+    [ACCESS_LIVE_APPLICANT] = {"live.applicant", WAYBILL__V1__AUDIENCE__AUDIENCE_APPLICANT},
+    [ACCESS_LIVE_PUBLIC] = {"live.public", WAYBILL__V1__AUDIENCE__AUDIENCE_PUBLIC},
+};
 
 const char *access_domain_name(enum access_domain domain) {
-    return domain_names[domain];
+    return domains[domain].name;
+}
+
+Waybill__V1__Audience access_domain_audience(enum access_domain domain) {
+    return domains[domain].audience;
 }
 
 bool access_domain_find(const void *name, size_t bytes, enum access_domain *domain) {
     for (int i = 0; i < ACCESS_DOMAINS; i++)
-        if (strlen(domain_names[i]) == bytes && memcmp(domain_names[i], name, bytes) == 0) {
+        if (strlen(domains[i].name) == bytes && memcmp(domains[i].name, name, bytes) == 0) {
             *domain = (enum access_domain)i;
             return true;
         }
@@ -73,6 +89,18 @@ bool access_domain_find(const void *name, size_t bytes, enum access_domain *doma
 }
 
 /* Asking. */
+
+static bool may_enter(const struct holder *h, enum access_domain domain) {
+    switch (domain) {
+    case ACCESS_INGEST:
+        return h->source;
+    case ACCESS_STREAMS:
+        return !h->source && h->party->streams;
+    default:
+        return !h->source && h->party->live &&
+               audiences_cover(h->party->audiences, access_domain_audience(domain));
+    }
+}
 
 const char *access_name(const struct access *a, enum access_domain domain,
                         const uint8_t key[CURVE_KEY_BYTES], struct wb_error *err) {
@@ -89,8 +117,7 @@ const char *access_name(const struct access *a, enum access_domain domain,
         return NULL;
     }
     const struct party *party = h->party;
-    if (h->source != (domain == ACCESS_INGEST) || (domain == ACCESS_STREAMS && !party->streams) ||
-        (domain == ACCESS_LIVE && !party->live)) {
+    if (!may_enter(h, domain)) {
         problem(err, WB_E_KEY_UNKNOWN, "it is %s %s's, which is not admitted to %s",
                 h->source ? "source" : "follower", party->name, where);
         return NULL;
@@ -122,10 +149,61 @@ int access_check(const struct access *a, enum access_domain domain, const char *
     return party && !party->enabled ? problem(err, WB_E_DISABLED, "%s", name) : 0;
 }
 
-void access_on_live(struct access *a, const uint8_t key[CURVE_KEY_BYTES]) {
+void access_on_live(struct access *a, enum access_domain domain,
+                    const uint8_t key[CURVE_KEY_BYTES]) {
     struct holder *h = a->roster ? roster_holder(a->roster, key) : NULL;
     if (h)
-        h->on_live = true;
+        h->on_live |= audiences_of(access_domain_audience(domain));
+}
+
+bool access_known(const struct access *a) {
+    return a->roster != NULL;
+}
+
+audiences access_audiences(const struct access *a, const char *name, bool keyed) {
+    const struct party *party = a->roster ? roster_follower(a->roster, name) : NULL;
+    if (party)
+        return party->audiences;
+    return a->roster && !keyed ? audiences_of(WAYBILL__V1__AUDIENCE__AUDIENCE_FULL)
+                               : AUDIENCES_NONE;
+}
+
+static const struct token *find_token(const struct access *a, const uint8_t digest[DIGEST_SHA256],
+                                      struct wb_error *err) {
+    if (!a->roster) {
+        problem(err, WB_E_NOT_READY, "the broker has not read its tokens yet");
+        return NULL;
+    }
+    const struct token *token = roster_token(a->roster, digest);
+    if (!token)
+        problem(err, WB_E_TOKEN, "there is no such token");
+    return token && token_check(token, timestamp_now_us(), err) == 0 ? token : NULL;
+}
+
+/* Where a digest stands among others says nothing about the text that it is of, so that it may be
+ * searched for in time that depends on it. */
+const struct token *access_token(const struct access *a, const char *text, struct wb_error *err) {
+    uint8_t digest[DIGEST_SHA256];
+    size_t length = strnlen(text, TOKEN_BYTES + 1);
+    if (length > TOKEN_BYTES) {
+        problem(err, WB_E_TOKEN, "it is longer than %d bytes", TOKEN_BYTES);
+        return NULL;
+    }
+    digest_sha256(text, length, digest);
+    return find_token(a, digest, err);
+}
+
+const struct token *access_token_again(const struct access *a, const struct token *held,
+                                       struct wb_error *err) {
+    return find_token(a, held->digest, err);
+}
+
+enum disclosure access_disclosure(const struct access *a, struct slice item_code) {
+    if (!a || !a->roster)
+        return DISCLOSURE_OFFICE;
+    enum disclosure disclosure = a->disclosure;
+    roster_disclosure(a->roster, item_code, &disclosure);
+    return disclosure;
 }
 
 const struct grant *access_grant(const struct access *a, const char *source) {
@@ -165,7 +243,8 @@ static void take_roster(struct access *a, const PGresult *r) {
     struct roster *now = roster_new();
     bool whole = now != NULL;
     for (int i = 0; i < PQntuples(r) && whole; i++) {
-        const char *const texts[] = {PQgetvalue(r, i, 2), PQgetvalue(r, i, 3), PQgetvalue(r, i, 4)};
+        const char *const texts[ROSTER_TEXTS] = {PQgetvalue(r, i, 2), PQgetvalue(r, i, 3),
+                                                 PQgetvalue(r, i, 4), PQgetvalue(r, i, 5)};
         whole =
             roster_add(now, (int)strtol(PQgetvalue(r, i, 0), NULL, 10), PQgetvalue(r, i, 1), texts);
         if (!whole)
@@ -177,7 +256,7 @@ static void take_roster(struct access *a, const PGresult *r) {
         return;
     }
     struct roster *before = a->roster;
-    bool live_lost = before && roster_carry_live(now, before);
+    audiences live_lost = before ? roster_carry_live(now, before) : AUDIENCES_NONE;
     a->roster = now;
     roster_free(before);
     log_info("access", "sources and keys read, revision %lld", (long long)roster_revision(now));
@@ -346,6 +425,7 @@ struct access *access_new(uv_loop_t *loop, const struct access_options *options,
     a->events = *events;
     a->arg = arg;
     a->retention_ms = options->retention_ms;
+    a->disclosure = options->disclosure;
     buffer_init(&a->subjects, 0);
     buffer_init(&a->counts, 0);
     buffer_init(&a->details, 0);

@@ -1,6 +1,6 @@
 #include "broker/access/grant.h"
 
-#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "broker/journal/header.h"
@@ -48,4 +48,48 @@ int grant_check(const struct grant *grant, const struct header *event, size_t by
         if (!allows(parts[i].list, parts[i].value))
             return refuse(parts[i].field, parts[i].value, err);
     return 0;
+}
+
+bool grant_covers(const struct grant *grant, const struct header *event) {
+    return allows(&grant->cases, event->case_no) && allows(&grant->agencies, event->agency) &&
+           allows(&grant->regions, event->region_code) && allows(&grant->items, event->item_code);
+}
+
+bool grant_is_all(const struct grant *grant) {
+    return grant->agencies.count + grant->regions.count + grant->items.count + grant->cases.count ==
+           0;
+}
+
+struct grant_list *grant_list(struct grant *grant, const char *name) {
+    if (strcmp(name, "agencies") == 0)
+        return &grant->agencies;
+    if (strcmp(name, "regions") == 0)
+        return &grant->regions;
+    if (strcmp(name, "items") == 0)
+        return &grant->items;
+    return strcmp(name, "cases") == 0 ? &grant->cases : NULL;
+}
+
+bool grant_list_add(struct grant_list *list, const char *prefix) {
+    char **moved = reallocarray(list->prefixes, list->count + 1, sizeof *moved);
+    if (!moved)
+        return false;
+    list->prefixes = moved;
+    if (!(moved[list->count] = strdup(prefix)))
+        return false;
+    list->count++;
+    return true;
+}
+
+static void free_list(struct grant_list *list) {
+    for (size_t i = 0; i < list->count; i++)
+        free(list->prefixes[i]);
+    free(list->prefixes);
+}
+
+void grant_free(struct grant *grant) {
+    free_list(&grant->agencies);
+    free_list(&grant->regions);
+    free_list(&grant->items);
+    free_list(&grant->cases);
 }

@@ -68,17 +68,21 @@ static void admit(const uint8_t key[CURVE_KEY_BYTES], struct answer *answer) {
     curve_to_text(key, answer->user);
 }
 
+static bool is_live(enum access_domain domain) {
+    return access_domain_audience(domain) != WAYBILL__V1__AUDIENCE__AUDIENCE_UNSPECIFIED;
+}
+
 static void check_key(struct zap *zap, enum access_domain domain,
                       const uint8_t key[CURVE_KEY_BYTES], const char *address,
                       struct answer *answer) {
     struct wb_error err;
     if (access_name(zap->access, domain, key, &err)) {
         admit(key, answer);
-        if (domain == ACCESS_LIVE)
-            access_on_live(zap->access, key);
+        if (is_live(domain))
+            access_on_live(zap->access, domain, key);
         return;
     }
-    if (err.code == WB_E_DISABLED && domain != ACCESS_LIVE) {
+    if (err.code == WB_E_DISABLED && !is_live(domain)) {
         admit(key, answer);
         return;
     }

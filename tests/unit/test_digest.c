@@ -59,8 +59,21 @@ static void random_numbers_differ(void **state) {
     assert_true(ones == UINT64_MAX && zeroes == UINT64_MAX);
 }
 
+/* FIPS 180-2, appendix B.1. */
+static void sha256_is_the_one_that_others_compute(void **state) {
+    (void)state;
+    static const uint8_t expected[DIGEST_SHA256] = {0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea,
+                                                    0x41, 0x41, 0x40, 0xde, 0x5d, 0xae, 0x22, 0x23,
+                                                    0xb0, 0x03, 0x61, 0xa3, 0x96, 0x17, 0x7a, 0x9c,
+                                                    0xb4, 0x10, 0xff, 0x61, 0xf2, 0x00, 0x15, 0xad};
+    uint8_t digest[DIGEST_SHA256];
+    digest_sha256("abc", 3, digest);
+    assert_memory_equal(digest, expected, sizeof expected);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sha256_is_the_one_that_others_compute),
         cmocka_unit_test(gives_the_same_text_for_ever),
         cmocka_unit_test(tells_parts_apart),
         cmocka_unit_test(random_numbers_differ),
