@@ -1,6 +1,7 @@
 """The log in leaves: opened with the first event of their time, frozen when they are full, dropped
 when they are old, but for the cases that still need them."""
 
+import secrets
 import time
 
 import pytest
@@ -83,6 +84,21 @@ def test_a_full_leaf_is_frozen_and_autovacuum_has_nothing_to_do(start, database,
                               " FROM pg_class WHERE relname = 'event_1'")
     assert pg.value(database, "SELECT bool_and('autovacuum_enabled=off' = ANY (reloptions))"
                               " FROM pg_class WHERE relname ~ '^event_[0-9]+$' AND relkind = 'r'")
+
+
+def test_the_newest_leaf_is_frozen_as_it_grows(start, database, event, proto):
+    """So that whoever asks about a case does not have to write the pages that they read."""
+    _, session = start("--partition", "60s", "--retention", "0")  # looked at every 6 s
+    text = secrets.token_hex(850)  # nothing that PostgreSQL would compress
+    grown = "SELECT pg_relation_size('waybill.event_1')"
+    session.publish(event())
+    while pg.value(database, grown) < 80 * 2**20:
+        session.publish(*[event(notices=[proto.Notice(text=text)]) for _ in range(500)])
+    wait.until(lambda: pg.value(database, "SELECT relallvisible * 8192::bigint FROM pg_class"
+                                          " WHERE relname = 'event_1'") > 64 * 2**20,
+               90, "the upkeep to freeze what there is")
+    assert pg.value(database, "SELECT count(*) FROM waybill.partition"
+                              " WHERE sealed_at IS NULL") == 1
 
 
 class TestRetention:
