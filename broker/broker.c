@@ -52,8 +52,28 @@ struct broker {
     struct ops *ops;
     uv_timer_t stop;
     int64_t stop_by_us;
+    bool writing; /* the log is open */
+    bool known;   /* who may do what was read */
     bool stopping, failed;
 };
+
+/* Who is registered may be held to less than who is not: so nobody is let in before both are there.
+ */
+static void open_up(struct broker *b) {
+    struct wb_error err;
+    if (!b->writing || b->stopping)
+        return;
+    if (!b->known) {
+        problem(&err, WB_E_NOT_READY, "the broker has not read its sources and followers yet");
+        ops_ready(b->ops, &err);
+        return;
+    }
+    admit_open(b->admit);
+    desk_open(b->desk);
+    ops_ready(b->ops, NULL);
+    log_info("broker", "ready: ingest %s, live %s, streams %s, http %s", admit_address(b->admit),
+             feed_address(b->feed), desk_address(b->desk), ops_address(b->ops));
+}
 
 static void on_ready(void *arg, const struct opened *opened) {
     struct broker *b = arg;
@@ -71,19 +91,15 @@ static void on_ready(void *arg, const struct opened *opened) {
     upkeep_run(b->upkeep, opened->epoch);
     meter_set(METER_READY, NULL, 1);
     meter_set(METER_HEAD_OFFSET, NULL, (int64_t)opened->head_offset);
-    if (b->stopping)
-        return;
-    admit_open(b->admit);
-    desk_open(b->desk);
-    ops_ready(b->ops, NULL);
-    log_info("broker", "ready: ingest %s, live %s, streams %s, http %s", admit_address(b->admit),
-             feed_address(b->feed), desk_address(b->desk), ops_address(b->ops));
+    b->writing = true;
+    open_up(b);
 }
 
 static void on_lost(void *arg, const char *reason) {
     struct broker *b = arg;
     struct wb_error err;
     problem(&err, WB_E_NOT_READY, "%s", reason);
+    b->writing = false;
     access_beat(b->access, 0);
     upkeep_run(b->upkeep, 0);
     meter_set(METER_READY, NULL, 0);
@@ -162,6 +178,10 @@ static void on_access_changed(void *arg, audiences live_lost) {
     }
     if (live_lost)
         feed_cut(b->feed);
+    if (!b->known) {
+        b->known = true;
+        open_up(b);
+    }
 }
 
 static bool open_access(struct broker *b, uv_loop_t *loop, struct wb_error *err) {
@@ -221,7 +241,8 @@ static bool open_endpoints(struct broker *b, uv_loop_t *loop, const struct curve
                                         .public_url = o->public_url};
     const struct desk_options desk = {.credit_events = (uint32_t)o->credit_events,
                                       .subscriptions = (uint32_t)o->subscriptions,
-                                      .public_url = o->public_url};
+                                      .public_url = o->public_url,
+                                      .code_life_ms = o->code_life};
     b->admit = admit_new(loop, b->zmq, &endpoint, &admit, b->journal, b->sources, err);
     if (!b->admit)
         return false;

@@ -403,6 +403,7 @@ void access_beat(struct access *a, int64_t epoch) {
         a->beat_us = 0;
     a->beaten_us = monotonic_us();
     a->epoch = epoch;
+    a->look = true; /* the log was opened: the tables are there by now */
     go_on(a);
 }
 

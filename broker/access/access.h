@@ -110,7 +110,8 @@ void access_refused_key(struct access *access, enum access_domain domain,
                         const uint8_t key[CURVE_KEY_BYTES], const char *address,
                         const struct wb_error *err);
 
-/* While epoch > 0 the lease is beaten once a second in its name; 0 stops it. */
+/* While epoch > 0 the lease is beaten once a second in its name; 0 stops it. Looks at once whether
+ * there is something to read. */
 void access_beat(struct access *access, int64_t epoch);
 
 #endif

@@ -4,20 +4,24 @@
 
 #include "broker/cases/query.h"
 #include "broker/fanout/hub.h"
+#include "broker/fanout/sight.h"
 #include "broker/fanout/stream.h"
 #include "broker/meter.h"
 #include "broker/session/endpoint.h"
+#include "common/timestamp.h"
 #include "proto/problem.h"
 
 #define QUERIES_MAX    1024 /* waiting, in one session */
 #define TICK_MS        20
 #define PROGRESS_TICKS 50 /* a second */
+#define LAPSE_TICKS    10 /* a fifth of one */
 #define BLOCKED_TICKS  5  /* a tenth of one */
 
 struct desk {
     struct desk_options options;
     struct endpoint *endpoint;
     struct stream_rooms rooms;
+    struct query_rooms query_rooms;
     struct follower *first; /* all sessions */
     uv_timer_t tick;
     unsigned ticks;
@@ -34,6 +38,7 @@ struct follower {
     size_t stream_count, query_count, turn;
     struct stream **streams; /* stream_count of them */
     struct query *queries[QUERIES_MAX];
+    Waybill__V1__Audience audiences[AUDIENCES_MAX]; /* as Welcome told them */
 };
 
 static void count_subscriptions(struct desk *d, int by) {
@@ -106,12 +111,13 @@ static void on_answer(void *arg, const struct query *query, struct buffer *messa
 
 static void on_query(struct follower *f, const Waybill__V1__CaseQuery *asked) {
     struct wb_error err;
+    struct query_right right;
     struct query *query = NULL;
     if (f->query_count >= QUERIES_MAX)
         problem(&err, WB_E_BUSY, "%zu queries are waiting", f->query_count);
-    else
-        query = query_new(f->desk->rooms.reader, asked, hub_head(f->desk->rooms.hub), on_answer, f,
-                          &err);
+    else if (sight_query(f->desk->rooms.access, f->session, asked, &right, &err) == 0)
+        query = query_new(&f->desk->query_rooms, asked, &right, hub_head(f->desk->rooms.hub),
+                          on_answer, f, &err);
     if (query)
         f->queries[f->query_count++] = query;
     else
@@ -147,6 +153,9 @@ static int on_opened(void *arg, struct session *session, Waybill__V1__Welcome *w
     welcome->first_offset = hub_first(d->rooms.hub);
     welcome->head_offset = hub_head(d->rooms.hub);
     welcome->public_url = (char *)d->options.public_url;
+    welcome->audiences = f->audiences;
+    welcome->n_audiences = audiences_list(
+        access_audiences(d->rooms.access, session->source, session->keyed), f->audiences);
     return 0;
 }
 
@@ -197,18 +206,26 @@ void desk_pump(struct desk *d) {
             stream_pump(f->streams[i]);
 }
 
+/* What they were let in with may have run out. */
+static void end_lapsed(struct desk *d) {
+    int64_t now = timestamp_now_us();
+    for (struct follower *f = d->first; f; f = f->next)
+        for (size_t i = 0; i < f->stream_count; i++)
+            stream_lapse(f->streams[i], now);
+}
+
 /* libzmq does not say which peer can take messages again, and a read that failed is tried anew:
  * both are looked after here. A stream that has nothing to do costs a comparison. */
 static void on_tick(uv_timer_t *timer) {
     struct desk *d = timer->data;
     desk_pump(d);
-    if (++d->ticks % PROGRESS_TICKS != 0)
+    if (++d->ticks % LAPSE_TICKS == 0)
+        end_lapsed(d);
+    if (d->ticks % PROGRESS_TICKS != 0)
         return;
     for (struct follower *f = d->first; f; f = f->next)
-        for (size_t i = 0; i < f->stream_count; i++) {
+        for (size_t i = 0; i < f->stream_count; i++)
             stream_progress(f->streams[i]);
-            stream_recheck(f->streams[i]); /* what it was let in with may have run out */
-        }
     for (struct follower *f = d->first; f; f = f->next)
         for (size_t i = f->stream_count; i-- > 0;)
             if (stream_over(f->streams[i]))
@@ -233,6 +250,8 @@ struct desk *desk_new(uv_loop_t *loop, void *context, const struct endpoint_opti
                                      .reader = reader,
                                      .access = endpoint->access,
                                      .credit_max = options->credit_events};
+    d->query_rooms =
+        (struct query_rooms){.loop = loop, .reader = reader, .code_life_ms = options->code_life_ms};
     d->shut = true;
     problem(&d->why, WB_E_NOT_READY, "the broker has just started");
     d->endpoint = endpoint_new(loop, context, endpoint, &role, err);

@@ -15,6 +15,7 @@ struct desk_options {
     uint32_t credit_events; /* the most that a subscription holds */
     uint32_t subscriptions; /* the most in one session */
     const char *public_url;
+    int64_t code_life_ms; /* how long after its end a case opens with its code; 0: always */
 };
 
 struct desk *desk_new(uv_loop_t *loop, void *context, const struct endpoint_options *endpoint,

@@ -5,12 +5,14 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <waybill/error.h>
 
 #include "proto/frame.h"
 
 struct access;
 struct log_record;
+struct query_right;
 struct session;
 struct sight;
 
@@ -25,9 +27,17 @@ bool sight_matches(const struct sight *sight, const struct log_record *record);
 bool sight_is_all(const struct sight *sight);
 /* The case numbers outside of which nothing matches; 0: any case may. They last as long as it. */
 size_t sight_cases(const struct sight *sight, const char *const **case_nos);
-/* Keys, followers or tokens changed, or a second went by: -1 and err if it may not see that any
- * more (the token expired or was revoked, the audience was taken from its follower). */
-int sight_check(const struct sight *sight, const struct access *access,
-                const struct session *session, struct wb_error *err);
+/* Keys, followers or tokens changed, or it lapsed: -1 and err if it may not see that any more (the
+ * token expired or was revoked, the audience was taken from its follower). */
+int sight_check(struct sight *sight, const struct access *access, const struct session *session,
+                struct wb_error *err);
+/* Its token has expired by then: sight_check will refuse it. */
+bool sight_lapsed(const struct sight *sight, int64_t now_us);
+
+/* As whom the session may ask that about a case: with a code as the applicant, else as staff or for
+ * all there is. -1 and AUDIENCE or TOKEN if it may not. The right's token is not held. */
+int sight_query(const struct access *access, const struct session *session,
+                const Waybill__V1__CaseQuery *asked, struct query_right *right,
+                struct wb_error *err);
 
 #endif

@@ -109,6 +109,11 @@ void stream_recheck(struct stream *s) {
         end(s, &err);
 }
 
+void stream_lapse(struct stream *s, int64_t now_us) {
+    if (sight_lapsed(s->sight, now_us))
+        stream_recheck(s);
+}
+
 uint64_t stream_number(const struct stream *s) {
     return s->number;
 }

@@ -30,8 +30,10 @@ void stream_free(struct stream *stream);
 /* Its peer was refused it (retention passed the cursor, or it may not see that any more): nothing
  * more will come. */
 bool stream_over(const struct stream *stream);
-/* Refuses it if it may not be seen any more. */
+/* Who may see what changed: refuses it if it may not be seen any more. */
 void stream_recheck(struct stream *stream);
+/* The same as far as time goes by: costs next to nothing. */
+void stream_lapse(struct stream *stream, int64_t now_us);
 uint64_t stream_number(const struct stream *stream);
 void stream_credit(struct stream *stream, uint64_t events);
 /* Delivers what there is, as far as credit and the peer's queue allow. */

@@ -7,61 +7,16 @@ from types import SimpleNamespace
 
 import pytest
 import zmq
-from zmq.utils import monitor, z85
+from zmq.utils import monitor
 
 from support import postgres as pg
 from support import wait, wire
+from support.registry import Registry
 
 CUT_SECONDS = 1.0  # from the commit of the change to the end of the session
 FAILED = (zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
           | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL)
 SETTLED = FAILED | zmq.EVENT_HANDSHAKE_SUCCEEDED
-
-
-class Registry:
-    """Writes the tables as an operator does, and waits until the broker has read them."""
-
-    def __init__(self, database, broker):
-        self.database, self.broker = database, broker
-
-    def write(self, statement, *values):
-        """One transaction: the time when it was committed."""
-        pg.rows(self.database, statement, *values)
-        return time.monotonic()
-
-    def settle(self):
-        revision = pg.value(self.database, "SELECT revision FROM waybill.access")
-        wait.until(lambda: f"read, revision {revision}\n" in self.broker.text(),
-                   what=f"revision {revision} in the broker")
-
-    def source(self, name, *keys, **columns):
-        names = "".join(f", {column}" for column in columns)
-        self.write(f"INSERT INTO waybill.source (name, registered{names}) VALUES (%s, true"
-                   + ", %s" * len(columns) + ")", name, *columns.values())
-        for slot, key in enumerate(keys, 1):
-            self.source_key(name, key, slot)
-        self.settle()
-
-    def source_key(self, name, key, slot):
-        self.write("INSERT INTO waybill.key (public_key, source, slot)"
-                   " SELECT %s, id, %s FROM waybill.source WHERE name = %s",
-                   z85.decode(key[0]), slot, name)
-
-    def follower(self, name, key, streams=True, live=True):
-        self.write("INSERT INTO waybill.follower (name, streams, live) VALUES (%s, %s, %s)",
-                   name, streams, live)
-        self.write("INSERT INTO waybill.key (public_key, follower, slot) VALUES (%s, %s, 1)",
-                   z85.decode(key[0]), name)
-        self.settle()
-
-    def retire(self, key):
-        return self.write("DELETE FROM waybill.key WHERE public_key = %s", z85.decode(key[0]))
-
-    def audit(self, subject, code):
-        """How often this was refused, as far as it is written."""
-        return pg.value(self.database, "SELECT coalesce(sum(count), 0) FROM waybill.audit WHERE"
-                        " action = 'refused' AND subject = %s AND detail LIKE %s",
-                        subject, f"{code}%")
 
 
 @pytest.fixture
