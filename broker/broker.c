@@ -8,6 +8,7 @@
 #include "broker/access/zap.h"
 #include "broker/admit/admit.h"
 #include "broker/cases/code.h"
+#include "broker/cases/opened.h"
 #include "broker/fanout/desk.h"
 #include "broker/fanout/examiner.h"
 #include "broker/fanout/feed.h"
@@ -83,6 +84,7 @@ static void on_ready(void *arg, const struct opened *opened) {
         problem(&err, WB_E_NOT_READY, "the log was restored and ends at %llu",
                 (unsigned long long)opened->head_offset);
         desk_shut(b->desk, &err); /* their cursors are looked at anew */
+        opened_clear();
     }
     examiner_start(b->examiner, opened->head_offset);
     hub_reset(b->hub, opened->first_offset, opened->head_offset);

@@ -2,7 +2,9 @@
 
 #include <assert.h>
 #include <sodium.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <threads.h>
 
 #define DIGEST_BYTES 16
@@ -67,6 +69,21 @@ void digest_sha256(const void *data, size_t bytes, uint8_t digest[DIGEST_SHA256]
 void random_bytes(void *to, size_t bytes) {
     need_sodium();
     randombytes_buf(to, bytes);
+}
+
+uint64_t digest_short(const void *data, size_t bytes) {
+    static unsigned char key[crypto_shorthash_KEYBYTES];
+    static bool keyed;
+    unsigned char hash[crypto_shorthash_BYTES];
+    uint64_t number;
+    if (!keyed) {
+        need_sodium();
+        randombytes_buf(key, sizeof key);
+        keyed = true;
+    }
+    crypto_shorthash(hash, data, bytes, key);
+    memcpy(&number, hash, sizeof number);
+    return number ? number : 1;
 }
 
 uint64_t random_u64(void) {

@@ -22,6 +22,10 @@ void digest_finish(struct digest *digest, char text[DIGEST_TEXT]);
 #define DIGEST_SHA256 32 /* bytes */
 void digest_sha256(const void *data, size_t bytes, uint8_t digest[DIGEST_SHA256]);
 
+/* For hash tables: SipHash under a key of this process, so that nobody can choose what meets in one
+ * bucket. Never 0. */
+uint64_t digest_short(const void *data, size_t bytes);
+
 /* Random 64 bits, not 0, for session numbers. */
 uint64_t random_u64(void);
 /* Random bytes that nobody can guess, for secrets. */

@@ -28,6 +28,13 @@ enum {
     DELIVER_SUBSCRIPTION = 1,
     DELIVER_THROUGH_OFFSET = 2,
     DELIVER_RECORDS = 3,
+    BROKER_FOLLOWED = 21,
+    FOLLOWED_SUBSCRIPTION = 1,
+    FOLLOWED_PLACES = 2,
+    PLACE_ANSWER_CASE_NO = 1,
+    PLACE_ANSWER_OUTCOME = 2,
+    PLACE_ANSWER_THROUGH_OFFSET = 3,
+    PLACE_ANSWER_RECORDS = 4,
     RECORD_OFFSET = 1,
     RECORD_SOURCE = 2,
     RECORD_RECORDED_AT_US = 3,
@@ -274,6 +281,28 @@ void frame_put_deliver(struct buffer *out, uint64_t subscription, uint64_t throu
     wire_put_varint(out, DELIVER_SUBSCRIPTION, subscription);
     wire_put_varint(out, DELIVER_THROUGH_OFFSET, through_offset);
     append(out, records);
+}
+
+void frame_add_place_record(struct buffer *records, const void *record, size_t bytes) {
+    wire_put_bytes(records, PLACE_ANSWER_RECORDS, record, bytes);
+}
+
+void frame_add_place(struct buffer *places, const char *case_no, Waybill__V1__Outcome outcome,
+                     uint64_t through_offset, const struct buffer *records) {
+    size_t text = strlen(case_no);
+    begin(places, FOLLOWED_PLACES,
+          (text ? number_size(text) + text : 0) + number_size(outcome) +
+              number_size(through_offset) + records->length);
+    wire_put_text(places, PLACE_ANSWER_CASE_NO, case_no);
+    wire_put_varint(places, PLACE_ANSWER_OUTCOME, outcome);
+    wire_put_varint(places, PLACE_ANSWER_THROUGH_OFFSET, through_offset);
+    append(places, records);
+}
+
+void frame_put_followed(struct buffer *out, uint64_t subscription, const struct buffer *places) {
+    begin(out, BROKER_FOLLOWED, number_size(subscription) + places->length);
+    wire_put_varint(out, FOLLOWED_SUBSCRIPTION, subscription);
+    append(out, places);
 }
 
 void frame_add_receipt(struct buffer *receipts, uint64_t offset, bool repeat, const char *code,

@@ -66,6 +66,13 @@ void frame_add_record(struct buffer *records, const void *record, size_t bytes);
 void frame_put_deliver(struct buffer *out, uint64_t subscription, uint64_t through_offset,
                        const struct buffer *records);
 
+/* A Followed built up: the records of a place (frame_add_place_record), the place with them
+ * (frame_add_place), then the message around all places. */
+void frame_add_place_record(struct buffer *records, const void *record, size_t bytes);
+void frame_add_place(struct buffer *places, const char *case_no, Waybill__V1__Outcome outcome,
+                     uint64_t through_offset, const struct buffer *records);
+void frame_put_followed(struct buffer *out, uint64_t subscription, const struct buffer *places);
+
 /* The Refusal as part of an Acknowledgement that is being built: frame_add_receipt for each event,
  * then the message around them. code and refusal may be NULL. */
 void frame_add_receipt(struct buffer *receipts, uint64_t offset, bool repeat, const char *code,

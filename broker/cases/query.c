@@ -6,6 +6,7 @@
 #include "broker/access/token.h"
 #include "broker/cases/anomaly.h"
 #include "broker/cases/code.h"
+#include "broker/cases/opened.h"
 #include "broker/cases/state.h"
 #include "broker/journal/header.h"
 #include "broker/journal/reader.h"
@@ -82,6 +83,14 @@ static int64_t ended_us(const struct history *h) {
     return INT64_MAX;
 }
 
+/* As far as is known now: an end that is still to come moves it on. */
+static int64_t opens_until_us(const struct query *q, const struct history *h) {
+    int64_t life_us = q->rooms->code_life_ms * 1000, ended = ended_us(h);
+    if (life_us <= 0)
+        return INT64_MAX;
+    return (ended == INT64_MAX ? timestamp_now_us() : ended) + life_us;
+}
+
 static bool may_see(const struct query *q, const struct history *h) {
     const Waybill__V1__CaseState *state = &h->state;
     const struct header scope = {.item_code = slice_of(state->item_code),
@@ -124,6 +133,8 @@ static int answer(const struct query *q, const struct log_record *records, size_
     a.truncated = a.truncated || incomplete(records, count);
     if (q->right.audience == WAYBILL__V1__AUDIENCE__AUDIENCE_FULL)
         a.code = code; /* with it one is the applicant */
+    if (q->by_code)
+        opened_note(case_no, opens_until_us(q, &history));
     message.body_case = WAYBILL__V1__BROKER_MESSAGE__BODY_CASE_ANSWER;
     message.case_answer = &a;
     frame_put_broker(out, &message);

@@ -95,6 +95,13 @@ static void on_credit(struct follower *f, const Waybill__V1__Credit *credit) {
     stream_pump(stream);
 }
 
+static void on_follow(struct follower *f, const Waybill__V1__Follow *request) {
+    size_t index;
+    struct stream *stream = find_stream(f, request->subscription, &index);
+    if (stream)
+        stream_follow(stream, request);
+}
+
 static void on_answer(void *arg, const struct query *query, struct buffer *message,
                       const struct wb_error *err) {
     struct follower *f = arg;
@@ -176,6 +183,9 @@ static int on_message(void *arg, struct session *session, const client_message *
         return 0;
     case WAYBILL__V1__CLIENT_MESSAGE__BODY_UNSUBSCRIBE:
         on_unsubscribe(f, message->unsubscribe->subscription);
+        return 0;
+    case WAYBILL__V1__CLIENT_MESSAGE__BODY_FOLLOW:
+        on_follow(f, message->follow);
         return 0;
     case WAYBILL__V1__CLIENT_MESSAGE__BODY_CASE_QUERY:
         on_query(f, message->case_query);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/fanout/trail.h"
 #include "broker/journal/record.h"
 #include "broker/meter.h"
 
@@ -19,6 +20,7 @@ struct hub {
     uint64_t first, head;
     struct block **blocks; /* a ring, the oldest at `oldest` */
     size_t size, oldest, count;
+    struct trail *trail; /* NULL: nobody follows cases */
 };
 
 struct hub *hub_new(size_t bytes_max, const struct access *access) {
@@ -43,6 +45,9 @@ static struct block *block_at(const struct hub *h, size_t index) {
 
 static void drop_oldest(struct hub *h) {
     struct block *b = block_at(h, 0);
+    if (h->trail)
+        for (size_t i = 0; i < b->count; i++)
+            trail_drop(h->trail, &b->records[i]);
     h->bytes -= b->bytes;
     h->oldest = (h->oldest + 1) % h->size;
     h->count--;
@@ -58,6 +63,7 @@ void hub_free(struct hub *h) {
     if (!h)
         return;
     drop_all(h);
+    trail_free(h->trail);
     free(h->blocks);
     free(h);
 }
@@ -104,6 +110,26 @@ static bool make_room(struct hub *h) {
     return true;
 }
 
+/* Counts what the index takes with the block. */
+static bool index_block(struct hub *h, struct block *b) {
+    b->bytes += b->count * TRAIL_RECORD_BYTES;
+    h->bytes += b->count * TRAIL_RECORD_BYTES;
+    for (size_t i = 0; i < b->count; i++)
+        if (!trail_add(h->trail, &b->records[i]))
+            return false;
+    return true;
+}
+
+bool hub_index(struct hub *h) {
+    if (h->trail)
+        return true;
+    h->trail = trail_new();
+    for (size_t i = 0; h->trail && i < h->count; i++)
+        if (!index_block(h, block_at(h, i)))
+            drop_all(h);
+    return h->trail != NULL;
+}
+
 void hub_append(struct hub *h, const struct log_record *records, size_t count) {
     struct block *b = make_room(h) ? copy_block(records, count) : NULL;
     h->head = records[count - 1].offset;
@@ -113,6 +139,10 @@ void hub_append(struct hub *h, const struct log_record *records, size_t count) {
     }
     h->blocks[(h->oldest + h->count++) % h->size] = b;
     h->bytes += b->bytes;
+    if (h->trail && !index_block(h, b)) {
+        drop_all(h);
+        return;
+    }
     while (h->bytes > h->bytes_max && h->count > 1)
         drop_oldest(h);
     meter_set(METER_RECENT_BYTES, NULL, (int64_t)h->bytes);
@@ -152,6 +182,27 @@ const struct log_record *hub_run(const struct hub *h, uint64_t offset, size_t *c
 const struct log_record *hub_record(const struct hub *h, uint64_t offset) {
     size_t count;
     return hub_run(h, offset, &count);
+}
+
+uint64_t hub_oldest(const struct hub *h) {
+    return h->count ? block_at(h, 0)->first : h->head + 1;
+}
+
+/* The first of the chain from this offset on that is of the case. */
+static const struct log_record *find_back(const struct hub *h, uint64_t offset,
+                                          struct slice case_no) {
+    const struct log_record *r = offset ? hub_record(h, offset) : NULL;
+    while (r && !trail_is(r, case_no))
+        r = r->before ? hub_record(h, r->before) : NULL;
+    return r;
+}
+
+const struct log_record *hub_newest(const struct hub *h, struct slice case_no) {
+    return h->trail ? find_back(h, trail_newest(h->trail, trail_hash(case_no)), case_no) : NULL;
+}
+
+const struct log_record *hub_before(const struct hub *h, const struct log_record *record) {
+    return find_back(h, record->before, trail_case(record));
 }
 
 struct slice hub_event(struct hub *h, const struct log_record *record,

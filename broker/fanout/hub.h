@@ -33,6 +33,17 @@ uint64_t hub_head(const struct hub *hub);
 const struct log_record *hub_record(const struct hub *hub, uint64_t offset);
 /* As above; sets the number of records that lie behind it in one piece, itself included. */
 const struct log_record *hub_run(const struct hub *hub, uint64_t offset, size_t *count);
+
+/* From now on the hub knows its records by their case, for those who follow cases; where nobody
+ * does, nothing is spent on it. False without memory. */
+bool hub_index(struct hub *hub);
+/* The newest record of the case that is in memory, and the one of the same case before it; NULL if
+ * there is none. Valid as above. */
+const struct log_record *hub_newest(const struct hub *hub, struct slice case_no);
+const struct log_record *hub_before(const struct hub *hub, const struct log_record *record);
+/* The offset with which memory begins: one behind the head where it is empty. */
+uint64_t hub_oldest(const struct hub *hub);
+
 /* The event of a record that hub_record or hub_run gave, as the audience may see it: made once for
  * all of its readers, and kept as long as the record. Length 0 without memory. */
 struct slice hub_event(struct hub *hub, const struct log_record *record,

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 
 #include "broker/fanout/audience.h"
+#include "broker/fanout/follow.h"
 #include "broker/fanout/hub.h"
+#include "broker/fanout/places.h"
 #include "broker/fanout/sight.h"
 #include "broker/journal/reader.h"
 #include "broker/journal/record.h"
@@ -20,6 +22,7 @@ struct stream {
     struct session *session;
     const struct stream_rooms *rooms;
     struct sight *sight;
+    struct places *places; /* by case: nothing but these; else NULL */
     uint64_t number;
     uint64_t cursor; /* all up to here was delivered or does not match */
     uint64_t told;   /* the cursor that the peer knows of */
@@ -58,6 +61,19 @@ static int check_cursor(const struct stream *s, struct wb_error *err) {
     return 0;
 }
 
+/* By case: what comes before a case is named is passed over, so who has named some before asks for
+ * no credit until it has named them again. */
+static int follow_cases(struct stream *s, const Waybill__V1__Subscribe *request,
+                        struct wb_error *err) {
+    if (!request->by_case)
+        return 0;
+    if (request->filter || request->reader[0])
+        return problem(err, WB_E_SUBSCRIPTION, "%llu is by case and has a filter or a reader",
+                       (unsigned long long)s->number);
+    s->places = hub_index(s->rooms->hub) ? places_new(FOLLOW_CASES_MAX) : NULL;
+    return s->places ? 0 : problem(err, WB_E_BUSY, "out of memory");
+}
+
 struct stream *stream_new(struct session *session, const struct stream_rooms *rooms,
                           const Waybill__V1__Subscribe *request, struct wb_error *err) {
     struct stream *s = calloc(1, sizeof *s);
@@ -69,11 +85,12 @@ struct stream *stream_new(struct session *session, const struct stream_rooms *ro
     s->rooms = rooms;
     s->number = request->subscription;
     bool now = request->from_case == WAYBILL__V1__SUBSCRIBE__FROM_NOW && request->now;
+    now = now || (request->by_case && request->from_case == WAYBILL__V1__SUBSCRIBE__FROM__NOT_SET);
     s->cursor = now ? hub_head(rooms->hub)
                     : (request->from_case == WAYBILL__V1__SUBSCRIBE__FROM_AFTER_OFFSET
                            ? request->after_offset
                            : 0);
-    if (check_cursor(s, err) != 0 ||
+    if (check_cursor(s, err) != 0 || follow_cases(s, request, err) != 0 ||
         sight_new(rooms->access, session, request, &s->sight, err) != 0) {
         stream_free(s);
         return NULL;
@@ -90,6 +107,7 @@ void stream_free(struct stream *s) {
     if (s->read)
         reader_cancel(s->read);
     sight_free(s->sight);
+    places_free(s->places);
     free(s);
 }
 
@@ -116,6 +134,22 @@ void stream_lapse(struct stream *s, int64_t now_us) {
 
 uint64_t stream_number(const struct stream *s) {
     return s->number;
+}
+
+void stream_follow(struct stream *s, const Waybill__V1__Follow *request) {
+    struct wb_error err;
+    if (!s->places) {
+        problem(&err, WB_E_SUBSCRIPTION, "%llu is not by case", (unsigned long long)s->number);
+        end(s, &err);
+    } else if (!s->over) {
+        const struct follow f = {.session = s->session,
+                                 .hub = s->rooms->hub,
+                                 .sight = s->sight,
+                                 .places = s->places,
+                                 .subscription = s->number,
+                                 .cursor = s->cursor};
+        follow(&f, request);
+    }
 }
 
 void stream_credit(struct stream *s, uint64_t events) {
@@ -161,7 +195,7 @@ static void parcel_add(struct parcel *p, const struct stream *s, const struct lo
                        bool from_hub) {
     p->scanned++;
     p->through = r->offset;
-    if (!sight_matches(s->sight, r))
+    if ((s->places && !places_match(s->places, r)) || !sight_matches(s->sight, r))
         return;
     struct slice event = event_for(p, s, r, from_hub);
     p->failed = p->failed || !event.length;
@@ -253,7 +287,7 @@ static void pump_database(struct stream *s) {
     const char *const *case_nos = NULL;
     size_t cases = sight_cases(s->sight, &case_nos);
     /* Where the filter is looked at here, rows are read whether they will cost credit or not. */
-    bool exact = sight_is_all(s->sight) || cases > 0;
+    bool exact = (sight_is_all(s->sight) && !s->places) || cases > 0;
     s->read_limit = exact && s->credit < READ_ROWS_MAX ? (size_t)s->credit : READ_ROWS_MAX;
     s->read_through = hub_head(s->rooms->hub);
     s->read = reader_range(s->rooms->reader, s->cursor, s->read_through, s->read_limit, case_nos,

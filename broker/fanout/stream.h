@@ -1,4 +1,5 @@
-/* One subscription: a cursor over the log, a filter, and the credit that its reader gave. */
+/* One subscription: a cursor over the log, a filter or the cases that it follows, and the credit
+ * that its reader gave. */
 #ifndef BROKER_FANOUT_STREAM_H
 #define BROKER_FANOUT_STREAM_H
 
@@ -35,6 +36,8 @@ void stream_recheck(struct stream *stream);
 /* The same as far as time goes by: costs next to nothing. */
 void stream_lapse(struct stream *stream, int64_t now_us);
 uint64_t stream_number(const struct stream *stream);
+/* Refuses the stream if it is not by case. */
+void stream_follow(struct stream *stream, const Waybill__V1__Follow *request);
 void stream_credit(struct stream *stream, uint64_t events);
 /* Delivers what there is, as far as credit and the peer's queue allow. */
 void stream_pump(struct stream *stream);

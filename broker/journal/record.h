@@ -11,6 +11,9 @@ struct log_record {
     const char *source; /* lives as long as the broker */
     int64_t recorded_at_us;
     struct slice event; /* the publisher's own bytes */
+    /* In a hub that knows its records' cases (fanout/trail.h); else 0. */
+    uint64_t case_hash;
+    uint64_t before; /* the offset of the record before it whose case has this hash; 0: none */
 };
 
 #endif

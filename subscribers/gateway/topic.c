@@ -2,9 +2,10 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "common/digest.h"
 
 #define FIRST_BUCKETS 256
 
@@ -12,7 +13,6 @@ int topics_open(struct topics *topics) {
     memset(topics, 0, sizeof *topics);
     topics->buckets = calloc(FIRST_BUCKETS, sizeof(struct topic *));
     topics->bucket_count = FIRST_BUCKETS;
-    randombytes_buf(topics->key, sizeof topics->key);
     return topics->buckets ? 0 : -1;
 }
 
@@ -33,14 +33,6 @@ void topics_close(struct topics *topics) {
     free(topics->buckets);
 }
 
-/* Keyed, because strangers choose the numbers. */
-static uint64_t hash_of(const struct topics *topics, const char *case_no) {
-    uint64_t hash;
-    crypto_shorthash((unsigned char *)&hash, (const unsigned char *)case_no, strlen(case_no),
-                     topics->key);
-    return hash;
-}
-
 static struct topic **bucket_of(const struct topics *topics, uint64_t hash) {
     return &topics->buckets[hash & (topics->bucket_count - 1)];
 }
@@ -53,7 +45,7 @@ static struct topic *find(const struct topics *topics, uint64_t hash, const char
 }
 
 struct topic *topic_find(const struct topics *topics, const char *case_no) {
-    return find(topics, hash_of(topics, case_no), case_no);
+    return find(topics, digest_short(case_no, strlen(case_no)), case_no);
 }
 
 /* Where memory is short the chains just grow. */
@@ -75,7 +67,7 @@ static void grow(struct topics *topics) {
 }
 
 struct topic *topic_get(struct topics *topics, const char *case_no) {
-    uint64_t hash = hash_of(topics, case_no);
+    uint64_t hash = digest_short(case_no, strlen(case_no));
     struct topic *topic = find(topics, hash, case_no);
     if (topic)
         return topic;

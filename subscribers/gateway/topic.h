@@ -37,7 +37,6 @@ struct topics {
     struct topic **buckets;
     size_t bucket_count, count;
     struct topic *dirty; /* those with something gathered */
-    unsigned char key[16];
 };
 
 int topics_open(struct topics *topics); /* -1 without memory */
