@@ -24,6 +24,8 @@ const struct http_limits http_limits_default = {
 
 static void on_ready(uv_idle_t *handle) {
     struct http_server *server = handle->data;
+    while (server->lists[HTTP_ENDING].first)
+        connection_ended(server->lists[HTTP_ENDING].first);
     struct http_list *list = &server->lists[HTTP_READY];
     /* Those that are ready again behind this one wait for the next turn. */
     struct http_connection *last = list->last;
@@ -31,7 +33,7 @@ static void on_ready(uv_idle_t *handle) {
         more = list->first != last;
         connection_resume(list->first);
     }
-    if (!list->first)
+    if (!list->first && !server->lists[HTTP_ENDING].first)
         uv_idle_stop(handle);
 }
 
@@ -89,14 +91,21 @@ static void on_connection(uv_stream_t *listener, int status) {
         connection_accept(listener->data, listener);
 }
 
+static void server_free(struct http_server *server) {
+    if (!server)
+        return;
+    http_blocks_close(&server->blocks);
+    free(server->headers);
+    free(server);
+}
+
 static void on_handle_closed(uv_handle_t *handle) {
     struct http_server *server = handle->data;
     if (--server->handles)
         return;
     void (*closed)(void *) = server->closed;
     void *arg = server->closed_arg;
-    free(server->headers);
-    free(server);
+    server_free(server);
     if (closed)
         closed(arg);
 }
@@ -162,7 +171,7 @@ static int bind_and_listen(struct http_server *server, const struct sockaddr_sto
 static void name_address(struct http_server *server) {
     struct sockaddr_storage bound;
     int bytes = sizeof bound;
-    char host[HTTP_PEER_TEXT] = "";
+    char host[ADDRESS_TEXT] = "";
     uv_tcp_getsockname(&server->listeners[server->listener_count - 1], (struct sockaddr *)&bound,
                        &bytes);
     uv_ip_name((struct sockaddr *)&bound, host, sizeof host);
@@ -196,13 +205,13 @@ static int listen_on(struct http_server *server, const char *text, struct sockad
                                    : -1;
 }
 
-struct address {
+struct place {
     const char *text;
     struct sockaddr_storage socket;
 };
 
 /* Splits the list in place. How many there are, or -1 and err. */
-static int parse_addresses(char *list, struct address *out, struct wb_error *err) {
+static int parse_addresses(char *list, struct place *out, struct wb_error *err) {
     int count = 0;
     for (char *text; (text = strsep(&list, " ,\t\n"));) {
         if (!*text)
@@ -220,7 +229,7 @@ static int parse_addresses(char *list, struct address *out, struct wb_error *err
 }
 
 static int listen_on_all(struct http_server *server, const char *list, struct wb_error *err) {
-    struct address addresses[HTTP_ADDRESSES_MAX];
+    struct place addresses[HTTP_ADDRESSES_MAX];
     memset(addresses, 0, sizeof addresses);
     char *copy = strdup(list);
     if (!copy)
@@ -252,23 +261,39 @@ static char *join_headers(const char *const *headers) {
     return joined;
 }
 
-struct http_server *http_listen(uv_loop_t *loop, const struct http_options *options,
-                                struct wb_error *err) {
+static struct http_server *server_new(uv_loop_t *loop, const struct http_options *options,
+                                      struct wb_error *err) {
     struct http_server *server = calloc(1, sizeof *server);
-    char *headers = join_headers(options->headers);
-    if (!server || !headers) {
-        free(server);
-        free(headers);
+    if (!server) {
         problem(err, WB_E_SYSTEM, "out of memory");
         return NULL;
     }
     server->loop = loop;
     server->limits = options->limits ? *options->limits : http_limits_default;
-    server->headers = headers;
+    server->headers = join_headers(options->headers);
     server->handler = options->handler;
     server->observer = options->observer;
+    server->farewell = options->farewell;
     server->arg = options->arg;
     server->handles = 2;
+    if (http_proxies_parse(&server->proxies, options->trusted_proxies, options->proxy_header,
+                           err)) {
+        server_free(server);
+        return NULL;
+    }
+    size_t most = (size_t)server->limits.connections + HTTP_OVERFLOW;
+    if (server->headers && !http_blocks_open(&server->blocks, most))
+        return server;
+    problem(err, WB_E_SYSTEM, "out of memory");
+    server_free(server);
+    return NULL;
+}
+
+struct http_server *http_listen(uv_loop_t *loop, const struct http_options *options,
+                                struct wb_error *err) {
+    struct http_server *server = server_new(loop, options, err);
+    if (!server)
+        return NULL;
     uv_timer_init(loop, &server->tick);
     uv_idle_init(loop, &server->ready);
     server->tick.data = server->ready.data = server;
@@ -295,14 +320,9 @@ size_t http_output_bytes(const struct http_server *server) {
     return server->output_bytes;
 }
 
-void server_end_stream(struct http_connection *connection) {
-    connection->reason = "server stopped";
-    connection_answered(connection);
-}
-
 static void end_streams(struct http_server *server, enum http_phase phase) {
     while (server->lists[phase].first)
-        server_end_stream(server->lists[phase].first);
+        connection_end_stream(server->lists[phase].first, "server stopped", true);
 }
 
 void http_stop(struct http_server *server, int64_t grace_ms, void (*closed)(void *arg), void *arg) {

@@ -3,7 +3,8 @@
 #include "common/log.h"
 #include "common/timestamp.h"
 
-#include <assert.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -81,6 +82,8 @@ void connection_close(struct http_connection *connection, const char *reason) {
         return;
     struct http_server *server = connection->server;
     connection_move(connection, HTTP_CLOSING);
+    if (connection->block)
+        http_blocks_leave(&server->blocks, connection->block);
     if (connection->output) /* the memory itself goes at the end of the loop's turn */
         uncount(connection->output, connection->output->counted);
     if (server->observer)
@@ -282,6 +285,41 @@ void connection_answered(struct http_connection *connection) {
         drained(connection);
 }
 
+/* What is with the system stays; it ends with an event's end, as every write does. */
+static void drop_waiting(struct http_connection *connection) {
+    struct http_output *output = connection->output;
+    if (!output)
+        return;
+    uncount(output, output->waiting.length);
+    connection->queued_bytes -= output->waiting.length;
+    buffer_clear(&output->waiting);
+}
+
+void connection_end_stream(struct http_connection *connection, const char *reason, bool keep) {
+    struct http_server *server = connection->server;
+    struct buffer words;
+    buffer_init(&words, 0);
+    connection->reason = reason;
+    connection_move(connection, HTTP_ENDING);
+    server_has_ready(server);
+    if (!keep)
+        drop_waiting(connection);
+    if (server->farewell)
+        server->farewell(server->arg, reason, &words);
+    if (words.length && !words.failed)
+        connection_send(connection, words.data, words.length, NULL, 0);
+    buffer_free(&words);
+}
+
+void connection_ended(struct http_connection *connection) {
+    struct http_exchange *exchange = &connection->exchange;
+    if (exchange->open && exchange->gone) {
+        exchange->open = false;
+        exchange->gone(exchange->arg, exchange);
+    }
+    connection_answered(connection);
+}
+
 static const char *refusal_text(int status) {
     switch (status) {
     case 400:
@@ -294,6 +332,8 @@ static const char *refusal_text(int status) {
         return "The request's address is too long.\n";
     case 417:
         return "Only 'Expect: 100-continue' is understood.\n";
+    case 429:
+        return "Too many connections come from your network. Try again in a moment.\n";
     case 431:
         return "The request's headers are too large.\n";
     case 501:
@@ -314,7 +354,7 @@ void connection_refuse(struct http_connection *connection, int status, const cha
     connection->keep_alive = false;
     connection->reason = reason;
     connection_head(connection, &head, status, "text/plain; charset=utf-8", strlen(text),
-                    status == 503 ? retry : NULL);
+                    status == 503 || status == 429 ? retry : NULL);
     if (head.failed) {
         connection_close(connection, "out of memory");
     } else {
@@ -474,6 +514,37 @@ static struct http_connection *find_idlest(const struct http_server *server) {
     return rests ? idlest : NULL;
 }
 
+bool connection_peer(const struct http_connection *connection, struct address *out) {
+    struct sockaddr_storage peer;
+    int bytes = sizeof peer;
+    return !uv_tcp_getpeername(&connection->tcp, (struct sockaddr *)&peer, &bytes) &&
+           address_of_socket((const struct sockaddr *)&peer, out);
+}
+
+/* A client that is gone without a word is noticed by what it does not acknowledge, which the system
+ * would else wait for a quarter of an hour. */
+static void set_up_socket(struct http_connection *connection) {
+    unsigned wait_ms = (unsigned)connection->server->limits.stall_ms;
+    uv_os_fd_t fd;
+    uv_tcp_nodelay(&connection->tcp, 1);
+    if (!uv_fileno((uv_handle_t *)&connection->tcp, &fd))
+        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &wait_ms, sizeof wait_ms);
+}
+
+/* How many connections its block has over the limit, with it. */
+static int count_block(struct http_connection *connection) {
+    struct http_server *server = connection->server;
+    struct address peer;
+    int most = server->limits.block_connections;
+    if (!most || !connection_peer(connection, &peer) || address_is_loopback(&peer) ||
+        http_proxies_have(&server->proxies, &peer))
+        return 0;
+    uint64_t block = address_block(&peer);
+    uint32_t count = http_blocks_enter(&server->blocks, block);
+    connection->block = count ? block : 0;
+    return count > (uint32_t)most ? (int)(count - (uint32_t)most) : 0;
+}
+
 void connection_accept(struct http_server *server, uv_stream_t *listener) {
     struct http_connection *idlest = find_idlest(server);
     bool full = server->open >= server->limits.connections;
@@ -486,10 +557,14 @@ void connection_accept(struct http_server *server, uv_stream_t *listener) {
         connection_close(connection, "client left");
         return;
     }
-    uv_tcp_nodelay(&connection->tcp, 1);
+    set_up_socket(connection);
     read_on(connection);
-    if (full && !idlest && server->open > server->limits.connections + HTTP_OVERFLOW)
-        connection_close(connection, "too many connections");
-    else if (full && !idlest)
-        connection_refuse(connection, 503, "too many connections");
+    int over = count_block(connection);
+    full = full && !idlest;
+    if ((full && server->open > server->limits.connections + HTTP_OVERFLOW) ||
+        over > HTTP_BLOCK_OVERFLOW)
+        connection_close(connection, full ? "too many connections" : "too many of one network");
+    else if (full || over)
+        connection_refuse(connection, full ? 503 : 429,
+                          full ? "too many connections" : "too many of one network");
 }

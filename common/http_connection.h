@@ -7,7 +7,8 @@
  *   IDLE -> READING -> ANSWERING -> WRITING -> IDLE (or READY where the next request came already)
  *                          |           \-> LINGERING: the last answer is out, waiting for the
  *                          |                          client to close, lest a reset eats it
- *                          \-> STREAMING <-> STALLED, then as after WRITING
+ *                          \-> STREAMING <-> STALLED, then as after WRITING; if the server ends
+ *                                                it, by way of ENDING, where the exchange goes
  *   any -> CLOSING, and freed when libuv lets go of the handle
  *
  * While idle or streaming it has no buffers: reading goes through one buffer of the server, the
@@ -15,8 +16,11 @@
 #ifndef COMMON_HTTP_CONNECTION_H
 #define COMMON_HTTP_CONNECTION_H
 
+#include "common/address.h"
 #include "common/buffer.h"
 #include "common/http.h"
+#include "common/http_blocks.h"
+#include "common/http_client.h"
 #include "common/http_request.h"
 
 enum http_phase {
@@ -27,6 +31,7 @@ enum http_phase {
     HTTP_WRITING,
     HTTP_STREAMING,
     HTTP_STALLED, /* a stream with something queued */
+    HTTP_ENDING,  /* the server has ended the stream; `gone` is about to be called */
     HTTP_LINGERING,
     HTTP_CLOSING,
     HTTP_PHASES
@@ -56,6 +61,7 @@ struct http_connection {
     struct http_server *server; /* NULL: closed, kept only for its open exchange */
     struct http_connection *previous, *next;
     uint64_t since_ms; /* in this phase, by the loop's clock */
+    uint64_t block;    /* that it is counted under; 0: under none */
     enum http_phase phase;
     bool keep_alive;
     bool half_closed;             /* the client sends nothing more */
@@ -81,8 +87,9 @@ struct http_list {
 #define HTTP_OVERFLOW                                                                              \
     64 /* connections beyond the limit that are told 503; more are just closed                     \
         */
-#define HTTP_TICK_MS 200
-#define HTTP_REST_MS 200 /* idle for so long, a connection may be given up */
+#define HTTP_BLOCK_OVERFLOW 8 /* beyond the limit of a block that are told 429 */
+#define HTTP_TICK_MS        200
+#define HTTP_REST_MS        200 /* idle for so long, a connection may be given up */
 
 struct http_server {
     uv_loop_t *loop;
@@ -90,13 +97,16 @@ struct http_server {
     char *headers; /* lines for every answer */
     http_handler *handler;
     http_observer *observer;
+    http_farewell *farewell;
     void *arg;
+    struct http_proxies proxies;
+    struct http_blocks blocks; /* of the connections that are open */
     uv_tcp_t listeners[HTTP_LISTENERS_MAX];
     int listener_count;
     char address[64]; /* of the first listener that could be had */
     int port;         /* its */
     uv_timer_t tick;
-    uv_idle_t ready; /* runs while HTTP_READY is not empty */
+    uv_idle_t ready; /* runs while HTTP_READY or HTTP_ENDING is not empty */
     struct http_list lists[HTTP_PHASES];
     int open;            /* connections whose handle is not closed */
     int handles;         /* listeners, tick and ready that are not closed */
@@ -110,6 +120,8 @@ struct http_server {
     char read_buffer[HTTP_READ_BYTES];
 };
 
+/* Who has connected; false if the connection is broken. */
+bool connection_peer(const struct http_connection *connection, struct address *out);
 /* Accepts from the listener. */
 void connection_accept(struct http_server *server, uv_stream_t *listener);
 void connection_move(struct http_connection *connection, enum http_phase phase);
@@ -129,10 +141,12 @@ bool connection_has_stalled(struct http_connection *connection);
 void connection_answered(struct http_connection *connection);
 /* Frees the request and what came after it, and reads on, to notice when the client leaves. */
 void connection_forget_input(struct http_connection *connection);
-/* Because the server stops: the client hears the end of the stream, and the exchange ends when the
- * connection has closed. */
-void server_end_stream(struct http_connection *connection);
-/* Called when a connection became HTTP_READY. */
+/* The server ends the stream for the reason, with the farewell. keep: what is queued comes before
+ * it; else only what is with the system. */
+void connection_end_stream(struct http_connection *connection, const char *reason, bool keep);
+/* The stream that was ended so: calls its `gone`. */
+void connection_ended(struct http_connection *connection);
+/* Called when a connection became HTTP_READY or HTTP_ENDING. */
 void server_has_ready(struct http_server *server);
 /* Called when a connection's handle is closed. */
 void server_released(struct http_server *server);

@@ -2,7 +2,6 @@
 #include "common/log.h"
 #include "common/timestamp.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,16 +56,12 @@ const void *http_body(const struct http_exchange *exchange, size_t *bytes) {
 }
 
 const char *http_peer(const struct http_exchange *exchange) {
+    struct http_connection *connection = connection_of(exchange);
     struct http_request *request = request_of(exchange);
-    struct sockaddr_storage address;
-    int bytes = sizeof address;
-    if (!*request->peer &&
-        !uv_tcp_getpeername(&connection_of(exchange)->tcp, (struct sockaddr *)&address, &bytes)) {
-        static const char mapped[] = "::ffff:";
-        uv_ip_name((struct sockaddr *)&address, request->peer, sizeof request->peer);
-        size_t skip = sizeof mapped - 1;
-        if (!strncmp(request->peer, mapped, skip) && strchr(request->peer, '.'))
-            memmove(request->peer, request->peer + skip, strlen(request->peer + skip) + 1);
+    struct address peer;
+    if (!*request->peer && connection_peer(connection, &peer)) {
+        peer = http_client(&connection->server->proxies, request, &peer);
+        address_format(&peer, request->peer);
     }
     return request->peer;
 }
@@ -196,7 +191,7 @@ void http_stream_begin(struct http_exchange *exchange, const char *const *header
         if (exchange->head || connection->half_closed)
             connection_close(connection, "client left");
         else if (connection->server->stopping)
-            server_end_stream(connection);
+            connection_end_stream(connection, "server stopped", true);
     }
     buffer_free(&head);
 }
@@ -207,7 +202,7 @@ void http_stream_write(struct http_exchange *exchange, const void *data, size_t 
         return;
     size_t queued = connection_queued(connection);
     if (queued && queued + bytes > connection->server->limits.queued_bytes) {
-        connection_close(connection, "slow client");
+        connection_end_stream(connection, "slow client", false);
         return;
     }
     connection_send(connection, data, bytes, NULL, 0);

@@ -3,6 +3,7 @@
 #ifndef COMMON_HTTP_REQUEST_H
 #define COMMON_HTTP_REQUEST_H
 
+#include "common/address.h"
 #include "common/buffer.h"
 #include "common/http.h"
 
@@ -11,7 +12,6 @@
 #define HTTP_HEADERS_MAX 64 /* more get 431 */
 #define HTTP_PARAMS_MAX  16 /* of a query or form; further ones are passed over */
 #define HTTP_PARTS_MAX   12 /* of a path; further ones are counted only */
-#define HTTP_PEER_TEXT   46 /* INET6_ADDRSTRLEN */
 
 struct http_pair {
     const char *name, *value;
@@ -42,7 +42,7 @@ struct http_request {
     const char *parts[HTTP_PARTS_MAX];
     size_t part_count;
     struct http_params query, form;
-    char peer[HTTP_PEER_TEXT];
+    char peer[ADDRESS_TEXT];
 };
 
 struct http_request *http_request_new(const struct http_limits *limits);

@@ -1,5 +1,6 @@
 #include "subscribers/gateway/api.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +38,17 @@ void api_error(struct http_exchange *exchange, const struct wb_error *err) {
     else
         answer(exchange, 503, error_json(problem_name(err->code), err->message, err->hint),
                headers);
+}
+
+void api_throttled(struct http_exchange *exchange, int wait_s) {
+    char retry[32], hint[64];
+    const char *const headers[] = {"Cache-Control: no-store", retry, NULL};
+    snprintf(retry, sizeof retry, "Retry-After: %d", wait_s);
+    snprintf(hint, sizeof hint, "try again in %d s, or from another network", wait_s);
+    answer(exchange, 429,
+           error_json("TOO_MANY_WRONG_CODES",
+                      "too many wrong codes came from this network or for this case", hint),
+           headers);
 }
 
 void api_unauthorized(struct http_exchange *exchange) {

@@ -12,6 +12,8 @@ void api_answer(struct http_exchange *exchange, int status, json_t *value);
 /* {"error": {code, message, hint}} with the status that fits: 404 for CASE_NOT_FOUND, 503 for what
  * may succeed later. The detail stays here: it may name what only the operator should know. */
 void api_error(struct http_exchange *exchange, const struct wb_error *err);
+/* 429: after too many wrong codes; the question was not put. */
+void api_throttled(struct http_exchange *exchange, int wait_s);
 /* 401: the code is missing. */
 void api_unauthorized(struct http_exchange *exchange);
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@
 #include "subscribers/gateway/api.h"
 #include "subscribers/gateway/inquiry.h"
 #include "subscribers/gateway/meter.h"
+#include "subscribers/gateway/throttle.h"
 #include "subscribers/gateway/topic.h"
 #include "subscribers/gateway/view.h"
 
@@ -25,10 +27,11 @@ struct follower {
     struct http_exchange *exchange;
     struct inquiry *inquiry;
     char *code;
-    uint64_t cursor;   /* written through here */
-    uint64_t events;   /* that the case has up to there; 0: not known */
-    uint64_t sent_ms;  /* the last write */
-    const char *reset; /* why it has to begin anew, to be told with the next answer */
+    struct attempt attempt; /* to be told to the throttle before the stream begins */
+    uint64_t cursor;        /* written through here */
+    uint64_t events;        /* that the case has up to there; 0: not known */
+    uint64_t sent_ms;       /* the last write */
+    const char *reset;      /* why it has to begin anew, to be told with the next answer */
     bool has_cursor;
     bool streaming; /* the answer's head is out */
     bool settled;   /* served from the log; else an answer of the broker is wanted */
@@ -36,6 +39,7 @@ struct follower {
 
 struct followers {
     struct inquirer *inquirer;
+    struct throttle *throttle;
     uint64_t keepalive_ms, retry_ms;
     struct topics topics;
     struct follower *oldest, *newest;
@@ -44,11 +48,13 @@ struct followers {
     uint64_t now_ms;
 };
 
-struct followers *followers_new(struct inquirer *inquirer, int64_t keepalive_ms, int64_t retry_ms) {
+struct followers *followers_new(struct inquirer *inquirer, struct throttle *throttle,
+                                int64_t keepalive_ms, int64_t retry_ms) {
     struct followers *all = calloc(1, sizeof *all);
     if (!all)
         return NULL;
     all->inquirer = inquirer;
+    all->throttle = throttle;
     all->keepalive_ms = (uint64_t)keepalive_ms;
     all->retry_ms = (uint64_t)retry_ms;
     if (topics_open(&all->topics) == 0)
@@ -209,10 +215,24 @@ static void put_replay(struct buffer *out, const wb_case *answer, uint64_t curso
     free(records);
 }
 
-static void put_retry(struct buffer *out, const struct followers *all) {
+static uint64_t spread_retry_ms(const struct followers *all) {
     uint64_t least = all->retry_ms / 5;
     uint64_t spread = all->retry_ms - least + 1;
-    buffer_printf(out, "retry: %" PRIu64 "\n\n", least + random_u64() % spread);
+    return least + random_u64() % spread;
+}
+
+static void put_retry(struct buffer *out, const struct followers *all) {
+    buffer_printf(out, "retry: %" PRIu64 "\n\n", spread_retry_ms(all));
+}
+
+void followers_farewell(const struct followers *followers, const char *reason, struct buffer *out) {
+    char word[32];
+    snprintf(word, sizeof word, "%s", reason);
+    for (char *at = word; *at; at++)
+        if (*at == ' ')
+            *at = '_';
+    buffer_printf(out, "retry: %" PRIu64 "\nevent: end\ndata: {\"reason\":\"%s\"}\n\n",
+                  spread_retry_ms(followers), word);
 }
 
 /* Whether an answer from which nodes were left out has all the case's events behind the cursor:
@@ -267,6 +287,8 @@ static void end(struct follower *follower) {
 
 static void refuse(struct follower *follower, const struct wb_error *err) {
     if (!follower->streaming) {
+        if (err->code == WB_E_CASE_NOT_FOUND)
+            throttle_wrong(follower->all->throttle, &follower->attempt);
         api_error(follower->exchange, err);
         follower_free(follower);
     } else if (err->code == WB_E_CASE_NOT_FOUND) {
@@ -291,6 +313,7 @@ static void on_answer(void *arg, const wb_case *answer, const struct wb_error *e
         static const char *const headers[] = {"Cache-Control: no-store", "X-Accel-Buffering: no",
                                               NULL};
         follower->streaming = true;
+        throttle_right(follower->all->throttle, &follower->attempt);
         http_stream_begin(follower->exchange, headers);
     }
     if (out.failed) {
@@ -310,7 +333,7 @@ static void on_answer(void *arg, const wb_case *answer, const struct wb_error *e
 }
 
 void follow(struct followers *followers, struct http_exchange *exchange, const char *case_no,
-            const char *code, const char *cursor) {
+            const char *code, const char *cursor, const struct attempt *attempt) {
     struct wb_error err;
     struct follower *follower = follower_new(followers, exchange, case_no, code);
     if (!follower) {
@@ -318,6 +341,7 @@ void follow(struct followers *followers, struct http_exchange *exchange, const c
         api_error(exchange, &err);
         return;
     }
+    follower->attempt = *attempt;
     take_cursor(follower, cursor);
     http_on_gone(exchange, on_gone, follower);
     if (ask(follower, &err))

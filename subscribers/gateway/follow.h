@@ -15,20 +15,25 @@
 #include <stdint.h>
 #include <waybill/subscriber.h>
 
+struct attempt;
+struct buffer;
 struct followers;
 struct http_exchange;
 struct inquirer;
+struct throttle;
 
-/* NULL without memory. The inquirer outlives it. keepalive_ms: silence after which a comment is
- * sent; retry_ms: the most of what a client is told to wait before it comes again. */
-struct followers *followers_new(struct inquirer *inquirer, int64_t keepalive_ms, int64_t retry_ms);
+/* NULL without memory. Inquirer and throttle outlive it. keepalive_ms: silence after which a
+ * comment is sent; retry_ms: the most of what a client is told to wait before it comes again. */
+struct followers *followers_new(struct inquirer *inquirer, struct throttle *throttle,
+                                int64_t keepalive_ms, int64_t retry_ms);
 /* After the server's connections have closed. */
 void followers_free(struct followers *followers);
 
 /* Takes the exchange over and answers it: with the stream, or 404 or 503. cursor: the text of
- * Last-Event-ID, NULL or "" for none. */
+ * Last-Event-ID, NULL or "" for none. The throttle is told of the attempt whether the code was the
+ * right one. */
 void follow(struct followers *followers, struct http_exchange *exchange, const char *case_no,
-            const char *code, const char *cursor);
+            const char *code, const char *cursor, const struct attempt *attempt);
 
 /* A record of the log, in its order. */
 void followers_record(struct followers *followers, const wb_record *record);
@@ -36,6 +41,8 @@ void followers_record(struct followers *followers, const wb_record *record);
 void followers_flush(struct followers *followers);
 /* The log is not the one it was: everybody is told to begin anew. */
 void followers_reset(struct followers *followers, const char *reason);
+/* The last event of a stream that the server ends: why, and when to come again. */
+void followers_farewell(const struct followers *followers, const char *reason, struct buffer *out);
 /* Keepalives, and questions that have to be put again. At least once a second. */
 void followers_tick(struct followers *followers, uint64_t now_ms);
 

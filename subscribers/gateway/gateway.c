@@ -16,6 +16,7 @@
 #include "subscribers/gateway/options.h"
 #include "subscribers/gateway/page.h"
 #include "subscribers/gateway/route.h"
+#include "subscribers/gateway/throttle.h"
 
 #define BODY_BYTES 16384
 #define REOPEN_MS  5000 /* after a refusal for good: somebody may have mended what it was */
@@ -27,6 +28,7 @@ struct gateway {
     wb_subscription *log; /* all of it, from when the gateway began */
     struct inquirer *inquirer;
     struct followers *followers;
+    struct throttle *throttle;
     struct pages *pages;
     struct http_server *server;
     struct site site;
@@ -34,8 +36,8 @@ struct gateway {
     uv_poll_t *readable; /* of the subscriber's descriptor */
     uv_prepare_t before; /* what was sent in a turn may have used up the edge of the descriptor */
     uv_check_t after;
-    uv_timer_t tick;
-    bool stopping;
+    uv_timer_t tick, notice;
+    bool stopping, warned_of_proxy;
     uint64_t refused_ms; /* when the broker refused the session for good; 0: it did not */
     char why_not[512];   /* "": the broker can be asked */
 };
@@ -197,8 +199,22 @@ static void on_tick(uv_timer_t *handle) {
     meter_set(METER_OUTPUT, (int64_t)http_output_bytes(gateway->server));
 }
 
+/* Behind a proxy that is not believed all clients are one, and throttled as one. */
+static void warn_of_proxy(struct gateway *gateway, const struct http_exchange *exchange) {
+    const struct options *options = gateway->options;
+    if (gateway->warned_of_proxy || *options->trusted_proxies ||
+        !http_header(exchange, options->proxy_header))
+        return;
+    gateway->warned_of_proxy = true;
+    log_warn("gateway",
+             "a request came with %s, which is not believed: if a proxy is in front, name its "
+             "addresses in trusted_proxies",
+             options->proxy_header);
+}
+
 static void on_request(void *arg, struct http_exchange *exchange) {
     struct gateway *gateway = arg;
+    warn_of_proxy(gateway, exchange);
     route(&gateway->site, exchange);
 }
 
@@ -212,6 +228,11 @@ static void on_observed(void *arg, int status, int64_t took_us, const char *reas
     snprintf(text, sizeof text, "%d", status);
     meter_add(METER_ANSWERS, text, 1);
     meter_observe_us(METER_ANSWER_TIME, took_us);
+}
+
+static void on_farewell(void *arg, const char *reason, struct buffer *out) {
+    const struct gateway *gateway = arg;
+    followers_farewell(gateway->followers, reason, out);
 }
 
 static const char *why_not_ready(void *arg) {
@@ -232,8 +253,14 @@ static int open_broker(struct gateway *gateway, struct wb_error *err) {
     gateway->inquirer = inquirer_new(gateway->subscriber, (int)gateway->options->case_timeout);
     if (!gateway->inquirer)
         return problem(err, WB_E_SYSTEM, "out of memory");
-    gateway->followers =
-        followers_new(gateway->inquirer, gateway->options->keepalive, gateway->options->retry);
+    const struct throttle_rates rates = {
+        .block_per_minute = gateway->options->wrong_codes_block,
+        .case_per_minute = gateway->options->wrong_codes_case,
+    };
+    gateway->throttle = throttle_new(&rates);
+    if (gateway->throttle)
+        gateway->followers = followers_new(gateway->inquirer, gateway->throttle,
+                                           gateway->options->keepalive, gateway->options->retry);
     if (!gateway->followers)
         return problem(err, WB_E_SYSTEM, "out of memory");
     return follow_log(gateway, WB_FROM_NOW, err);
@@ -242,6 +269,7 @@ static int open_broker(struct gateway *gateway, struct wb_error *err) {
 static int open_server(struct gateway *gateway, struct wb_error *err) {
     struct http_limits limits = http_limits_default;
     limits.connections = (int)gateway->options->connections;
+    limits.block_connections = (int)gateway->options->block_connections;
     limits.queued_bytes = (size_t)gateway->options->queued_bytes;
     limits.output_bytes = (size_t)gateway->options->output_bytes;
     limits.request_ms = gateway->options->request_time;
@@ -250,6 +278,7 @@ static int open_server(struct gateway *gateway, struct wb_error *err) {
         .pages = gateway->pages,
         .inquirer = gateway->inquirer,
         .followers = gateway->followers,
+        .throttle = gateway->throttle,
         .why_not_ready = why_not_ready,
         .broker = broker,
         .arg = gateway,
@@ -260,6 +289,9 @@ static int open_server(struct gateway *gateway, struct wb_error *err) {
         .headers = headers,
         .handler = on_request,
         .observer = on_observed,
+        .farewell = on_farewell,
+        .trusted_proxies = gateway->options->trusted_proxies,
+        .proxy_header = gateway->options->proxy_header,
         .arg = gateway,
     };
     gateway->server = http_listen(gateway->loop, &options, err);
@@ -270,7 +302,9 @@ static void start_handles(struct gateway *gateway) {
     uv_prepare_init(gateway->loop, &gateway->before);
     uv_check_init(gateway->loop, &gateway->after);
     uv_timer_init(gateway->loop, &gateway->tick);
-    gateway->before.data = gateway->after.data = gateway->tick.data = gateway;
+    uv_timer_init(gateway->loop, &gateway->notice);
+    gateway->before.data = gateway->after.data = gateway;
+    gateway->tick.data = gateway->notice.data = gateway;
     uv_prepare_start(&gateway->before, on_before);
     uv_check_start(&gateway->after, on_after);
     uv_timer_start(&gateway->tick, on_tick, 0, TICK_MS);
@@ -303,14 +337,23 @@ static void on_server_closed(void *arg) {
     uv_close((uv_handle_t *)&gateway->before, NULL);
     uv_close((uv_handle_t *)&gateway->after, NULL);
     uv_close((uv_handle_t *)&gateway->tick, NULL);
+    uv_close((uv_handle_t *)&gateway->notice, NULL);
+}
+
+static void on_noticed(uv_timer_t *timer) {
+    struct gateway *gateway = timer->data;
+    http_stop(gateway->server, gateway->options->drain, on_server_closed, gateway);
+    gateway->server = NULL;
 }
 
 void gateway_stop(struct gateway *gateway) {
     if (gateway->stopping)
         return;
-    gateway->stopping = true;
-    http_stop(gateway->server, gateway->options->drain, on_server_closed, gateway);
-    gateway->server = NULL;
+    gateway->stopping = true; /* /readyz says so from here on */
+    if (gateway->options->notice)
+        uv_timer_start(&gateway->notice, on_noticed, (uint64_t)gateway->options->notice, 0);
+    else
+        on_noticed(&gateway->notice);
 }
 
 void gateway_free(struct gateway *gateway) {
@@ -319,6 +362,7 @@ void gateway_free(struct gateway *gateway) {
     wb_subscriber_close(gateway->subscriber);
     inquirer_free(gateway->inquirer);
     followers_free(gateway->followers);
+    throttle_free(gateway->throttle);
     pages_free(gateway->pages);
     free(gateway);
 }

@@ -10,6 +10,11 @@ struct options {
     char *server_key;
     char *key_file;
     int64_t connections;
+    int64_t block_connections;
+    char *trusted_proxies;
+    char *proxy_header;
+    int64_t wrong_codes_block; /* a minute */
+    int64_t wrong_codes_case;
     int64_t queued_bytes;
     int64_t output_bytes;
     int64_t keepalive; /* ms, as the rest */
@@ -17,6 +22,7 @@ struct options {
     int64_t request_time;
     int64_t case_timeout;
     int64_t drain;
+    int64_t notice;
     char *log_level;
 };
 

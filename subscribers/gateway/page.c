@@ -14,8 +14,8 @@
 #include "subscribers/gateway/template.h"
 #include "web_templates.h"
 
-#define HTML         "text/html; charset=utf-8"
-#define AWAY_SECONDS "15"
+#define HTML   "text/html; charset=utf-8"
+#define AWAY_S 15
 
 struct pages {
     struct catalogue *catalogue;
@@ -30,7 +30,7 @@ static const struct {
     const size_t *bytes;
 } templates[] = {
     TEMPLATE(head),  TEMPLATE(foot), TEMPLATE(form),   TEMPLATE(find),    TEMPLATE(case),
-    TEMPLATE(story), TEMPLATE(node), TEMPLATE(notice), TEMPLATE(missing), TEMPLATE(away),
+    TEMPLATE(story), TEMPLATE(node), TEMPLATE(notice), TEMPLATE(missing), TEMPLATE(later),
 };
 #undef TEMPLATE
 
@@ -174,17 +174,35 @@ void page_missing(const struct pages *pages, struct http_exchange *exchange) {
     put_missing(pages, exchange, "missing.path_title", "missing.path_explain");
 }
 
-void page_away(const struct pages *pages, struct http_exchange *exchange) {
-    static const char *const headers[] = {"Cache-Control: no-store", "Retry-After: " AWAY_SECONDS,
-                                          NULL};
+/* Not now: the texts are those of the section ("away", "throttled"). again: the page tries by
+ * itself. */
+static void put_later(const struct pages *pages, struct http_exchange *exchange, int status,
+                      const char *section, int wait_s, bool again) {
     struct reader reader = reader_of(pages, exchange);
-    json_t *context =
-        begin(pages, &reader, json_object(), language_text(reader.language, "away.page"));
+    char key[32], count[16], retry[32];
+    const char *const headers[] = {"Cache-Control: no-store", retry, NULL};
+    snprintf(retry, sizeof retry, "Retry-After: %d", wait_s);
+    snprintf(count, sizeof count, "%d", wait_s);
+    snprintf(key, sizeof key, "%s.page", section);
+    json_t *context = begin(pages, &reader, json_object(), language_text(reader.language, key));
     put_text(context, "tone", "closed");
-    put_text(context, "refresh", AWAY_SECONDS);
-    put(context, "retry",
-        language_format(reader.language, "away.retry", "count", AWAY_SECONDS, NULL));
-    answer(pages, exchange, 503, "away", context, headers);
+    put_text(context, "section", section);
+    put(context, "refresh", again ? json_string(count) : NULL);
+    snprintf(key, sizeof key, "%s.title", section);
+    put_text(context, "headline", language_text(reader.language, key));
+    snprintf(key, sizeof key, "%s.explain", section);
+    put_text(context, "explain", language_text(reader.language, key));
+    snprintf(key, sizeof key, "%s.retry", section);
+    put(context, "retry", language_format(reader.language, key, "count", count, NULL));
+    answer(pages, exchange, status, "later", context, headers);
+}
+
+void page_away(const struct pages *pages, struct http_exchange *exchange) {
+    put_later(pages, exchange, 503, "away", AWAY_S, true);
+}
+
+void page_throttled(const struct pages *pages, struct http_exchange *exchange, int wait_s) {
+    put_later(pages, exchange, 429, "throttled", wait_s, false);
 }
 
 /* Everything but RFC 3986's unreserved characters. */

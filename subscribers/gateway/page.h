@@ -27,6 +27,8 @@ void page_missing_case(const struct pages *pages, struct http_exchange *exchange
 void page_missing(const struct pages *pages, struct http_exchange *exchange);
 /* 503: the broker cannot be asked. The page tries again by itself. */
 void page_away(const struct pages *pages, struct http_exchange *exchange);
+/* 429: after too many wrong codes. It does not try again by itself: what is wrong stays so. */
+void page_throttled(const struct pages *pages, struct http_exchange *exchange, int wait_s);
 /* 303 to the page of a case. */
 void page_go(const struct pages *pages, struct http_exchange *exchange, const char *case_no,
              const char *code);

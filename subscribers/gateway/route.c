@@ -15,6 +15,7 @@
 #include "subscribers/gateway/inquiry.h"
 #include "subscribers/gateway/meter.h"
 #include "subscribers/gateway/page.h"
+#include "subscribers/gateway/throttle.h"
 #include "subscribers/gateway/view.h"
 
 #define PARTS_MAX  8
@@ -43,6 +44,7 @@ struct visit {
     struct http_exchange *exchange;
     enum form form;
     char *case_no, *code;
+    struct attempt attempt;
     struct inquiry *inquiry;
 };
 
@@ -60,6 +62,8 @@ static void on_visitor_gone(void *arg, struct http_exchange *exchange) {
 }
 
 static void visit_fail(const struct visit *visit, const struct wb_error *err) {
+    if (err->code == WB_E_CASE_NOT_FOUND)
+        throttle_wrong(visit->site->throttle, &visit->attempt);
     if (visit->form == FORM_JSON)
         api_error(visit->exchange, err);
     else if (err->code == WB_E_CASE_NOT_FOUND)
@@ -70,6 +74,8 @@ static void visit_fail(const struct visit *visit, const struct wb_error *err) {
 
 static void on_case(void *arg, const wb_case *answer, const struct wb_error *err) {
     struct visit *visit = arg;
+    if (answer)
+        throttle_right(visit->site->throttle, &visit->attempt);
     if (!answer) {
         visit_fail(visit, err);
     } else if (visit->form == FORM_JSON) {
@@ -83,11 +89,26 @@ static void on_case(void *arg, const wb_case *answer, const struct wb_error *err
     visit_free(visit);
 }
 
+/* True, and answered, if the question may not be put now. */
+static bool throttled(const struct call *call, const struct attempt *attempt, enum form form) {
+    int wait_s = throttle_wait_s(call->site->throttle, attempt);
+    if (wait_s && form == FORM_JSON)
+        api_throttled(call->exchange, wait_s);
+    else if (wait_s)
+        page_throttled(call->site->pages, call->exchange, wait_s);
+    return wait_s;
+}
+
 static void visit_case(const struct call *call, const char *case_no, const char *code,
                        enum form form) {
     struct wb_error err;
+    struct attempt attempt =
+        throttle_attempt(call->site->throttle, http_peer(call->exchange), case_no, code);
+    if (throttled(call, &attempt, form))
+        return;
     struct visit *visit = calloc(1, sizeof *visit);
     if (visit) {
+        visit->attempt = attempt;
         visit->site = call->site;
         visit->exchange = call->exchange;
         visit->form = form;
@@ -211,7 +232,10 @@ static void follow_case(const struct call *call, const char *case_no, const char
     const char *cursor = http_header(call->exchange, "last-event-id");
     if (!cursor)
         cursor = http_query(call->exchange, "last_event_id");
-    follow(call->site->followers, call->exchange, case_no, code, cursor);
+    struct attempt attempt =
+        throttle_attempt(call->site->throttle, http_peer(call->exchange), case_no, code);
+    if (!throttled(call, &attempt, FORM_JSON))
+        follow(call->site->followers, call->exchange, case_no, code, cursor, &attempt);
 }
 
 static void on_page_events(const struct call *call) {

@@ -6,12 +6,14 @@ struct followers;
 struct http_exchange;
 struct inquirer;
 struct pages;
+struct throttle;
 
 /* What the routes need; all of it outlives the requests. */
 struct site {
     struct pages *pages;
     struct inquirer *inquirer;
     struct followers *followers;
+    struct throttle *throttle;
     /* "" if the gateway can serve cases, else why not. */
     const char *(*why_not_ready)(void *arg);
     const char *(*broker)(void *arg); /* its endpoint */

@@ -11,6 +11,7 @@
 #include "subscribers/gateway/meter.h"
 #include "subscribers/gateway/page.h"
 #include "subscribers/gateway/route.h"
+#include "subscribers/gateway/throttle.h"
 
 static struct site site;
 static wb_subscriber *subscriber;
@@ -33,7 +34,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
     subscriber = wb_subscriber_open("tcp://127.0.0.1:1", NULL, NULL);
     FUZZ_CHECK(subscriber && meter_open() == 0 && atexit(close_subscriber) == 0);
     site.inquirer = inquirer_new(subscriber, 1000);
-    site.followers = followers_new(site.inquirer, 15000, 2000);
+    const struct throttle_rates rates = {.block_per_minute = 30, .case_per_minute = 15};
+    site.throttle = throttle_new(&rates);
+    FUZZ_CHECK(site.throttle);
+    site.followers = followers_new(site.inquirer, site.throttle, 15000, 2000);
     site.pages = pages_open(NULL);
     site.why_not_ready = why_not_ready;
     FUZZ_CHECK(site.inquirer && site.followers && site.pages);

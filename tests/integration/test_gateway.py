@@ -59,8 +59,9 @@ class Stream:
                     name, value = line.split(": ", 1)
                     fields[name] = value
                 elif fields:
-                    self.events.append(
-                        (int(fields["id"]), fields["event"], json.loads(fields["data"])))
+                    if fields["event"] != "end":
+                        self.events.append(
+                            (int(fields["id"]), fields["event"], json.loads(fields["data"])))
                     fields = {}
         except (OSError, http.client.HTTPException, ValueError):
             pass
@@ -505,7 +506,7 @@ class TestLimits:
                                   for _ in range(4)))
                 if metric(gateway.url, "waybill_gateway_followers") == 0:
                     break
-            assert b'reason="slow client"' in gateway.get("/metrics")[2]
+        wait.until(lambda: b'reason="slow client"' in gateway.get("/metrics")[2], 5, "the reason")
         gateway.close()
 
     def test_comments_keep_the_line(self, broker, publisher, event, tmp_path):
