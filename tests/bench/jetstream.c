@@ -4,10 +4,10 @@
  *
  * The stream lies in files, and the server is left to its default, which is not to flush them at
  * every acknowledgement. */
-#include <argp.h>
 #include <inttypes.h>
 #include <nats/nats.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +16,7 @@
 
 #include "common/timestamp.h"
 #include "tests/bench/spread.h"
+#include "tests/support/setting.h"
 
 #define STREAM        "events"
 #define SUBJECTS      UINT64_C(100000)
@@ -37,53 +38,21 @@ struct jetstream {
     uint64_t refused;
 };
 
-enum { AT_ONCE = 256 };
-
-static const struct argp_option options[] = {
-    {"server", 's', "URL", 0, "where the server listens", 0},
-    {"events", 'n', "N", 0, "how many messages (1000000)", 0},
-    {"bytes", 'b', "N", 0, "the size of each (300)", 0},
-    {"window", 'w', "N", 0, "the most that are not acknowledged (8192)", 0},
-    {"rate", 'r', "N", 0, "messages a second, to a subscriber (as many as are taken, to none)", 0},
-    {"at-once", AT_ONCE, NULL, 0, "no waiting for more to write in one go", 0},
+static const struct setting settings[] = {
+    {"server", 's', "URL", "where the server listens", SETTING_TEXT,
+     .at = offsetof(struct jetstream, server)},
+    {"events", 'n', "N", "how many messages (1000000)", SETTING_NUMBER,
+     .at = offsetof(struct jetstream, events), .least = 1},
+    {"bytes", 'b', "N", "the size of each (300)", SETTING_NUMBER,
+     .at = offsetof(struct jetstream, bytes), .least = sizeof(int64_t)},
+    {"window", 'w', "N", "the most that are not acknowledged (8192)", SETTING_NUMBER,
+     .at = offsetof(struct jetstream, window), .least = 1},
+    {"rate", 'r', "N", "messages a second, to a subscriber (as many as are taken, to none)",
+     SETTING_NUMBER, .at = offsetof(struct jetstream, rate), .least = 1},
+    {"at-once", 0, NULL, "no waiting for more to write in one go", SETTING_FLAG,
+     .at = offsetof(struct jetstream, at_once)},
     {0},
 };
-
-static uint64_t number(struct argp_state *state, const char *text) {
-    char *end = NULL;
-    uint64_t value = strtoull(text, &end, 10);
-    if (*text < '1' || *text > '9' || *end)
-        argp_error(state, "'%s': a number from 1 is needed", text);
-    return value;
-}
-
-static error_t take_option(int key, char *text, struct argp_state *state) {
-    struct jetstream *js = state->input;
-    switch (key) {
-    case 's':
-        js->server = text;
-        return 0;
-    case 'n':
-        js->events = number(state, text);
-        return 0;
-    case 'b':
-        js->bytes = number(state, text);
-        if (js->bytes < sizeof(int64_t))
-            argp_error(state, "--bytes: a message holds at least %zu", sizeof(int64_t));
-        return 0;
-    case 'w':
-        js->window = number(state, text);
-        return 0;
-    case 'r':
-        js->rate = number(state, text);
-        return 0;
-    case AT_ONCE:
-        js->at_once = true;
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
 
 static void on_refused(jsCtx *context, jsPubAckErr *refusal, void *arg) {
     (void)context;
@@ -225,17 +194,15 @@ static int run(struct jetstream *js) {
 }
 
 int main(int argc, char **argv) {
-    static const struct argp argp = {
-        .options = options,
-        .parser = take_option,
-        .doc = "Publishes to NATS JetStream until all is acknowledged and prints how long it took, "
-               "and with --rate the microseconds to a subscriber, as one JSON object."};
+    static const char doc[] =
+        "Publishes to NATS JetStream until all is acknowledged and prints how long it took, and "
+        "with --rate the microseconds to a subscriber, as one JSON object.";
     struct jetstream js = {.server = NATS_DEFAULT_URL,
                            .events = 1000000,
                            .bytes = 300,
                            .window = 8192,
                            .lock = PTHREAD_MUTEX_INITIALIZER};
-    argp_parse(&argp, argc, argv, 0, NULL, &js);
+    settings_read(settings, doc, argc, argv, &js);
     prctl(PR_SET_TIMERSLACK, 1000); /* ns: sleeping that ends when it should */
     int failed = run(&js);
     natsSubscription_Destroy(js.subscription);

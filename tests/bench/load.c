@@ -1,6 +1,6 @@
 /* bench-load: publishes an office's events as fast as they are acknowledged. */
-#include <argp.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +8,7 @@
 
 #include "common/timestamp.h"
 #include "tests/bench/office.h"
+#include "tests/support/setting.h"
 
 #define CONNECT_US INT64_C(10000000)
 
@@ -23,59 +24,24 @@ struct load {
     uint64_t weighed, bytes; /* some of the events, and what they take: they are much alike */
 };
 
-enum { SERVER_KEY = 256, KEY_FILE };
-
-static const struct argp_option options[] = {
-    {"ingest", 'i', "ENDPOINT", 0, "the broker's ingest endpoint", 0},
-    {"source", 's', "NAME", 0, "in whose name the events come (bench)", 0},
-    {"events", 'n', "N", 0, "how many (1000000)", 0},
-    {"first", 'f', "N", 0, "the number of the first; those before it are stored (0)", 0},
-    {"repeat-percent", 'r', "N", 0, "how many in a hundred repeat one of the stored (0)", 0},
-    {"scattered-ids", 'x', NULL, 0, "ids without an order, like random UUIDs", 0},
-    {"server-key", SERVER_KEY, "KEY", 0, "the broker's public key", 0},
-    {"key-file", KEY_FILE, "FILE", 0, "the source's own pair of keys", 0},
+static const struct setting settings[] = {
+    {"ingest", 'i', "ENDPOINT", "the broker's ingest endpoint", SETTING_TEXT,
+     .at = offsetof(struct load, ingest)},
+    {"source", 's', "NAME", "in whose name the events come (bench)", SETTING_TEXT,
+     .at = offsetof(struct load, source)},
+    {"events", 'n', "N", "how many (1000000)", SETTING_NUMBER, .at = offsetof(struct load, events)},
+    {"first", 'f', "N", "the number of the first; those before it are stored (0)", SETTING_NUMBER,
+     .at = offsetof(struct load, first)},
+    {"repeat-percent", 'r', "N", "how many in a hundred repeat one of the stored (0)",
+     SETTING_NUMBER, .at = offsetof(struct load, repeat_percent)},
+    {"scattered-ids", 'x', NULL, "ids without an order, like random UUIDs", SETTING_FLAG,
+     .at = offsetof(struct load, scattered_ids)},
+    {"server-key", 0, "KEY", "the broker's public key", SETTING_TEXT,
+     .at = offsetof(struct load, server_key)},
+    {"key-file", 0, "FILE", "the source's own pair of keys", SETTING_TEXT,
+     .at = offsetof(struct load, key_file)},
     {0},
 };
-
-static uint64_t number(struct argp_state *state, const char *text) {
-    char *end = NULL;
-    uint64_t value = strtoull(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end)
-        argp_error(state, "'%s': a number is needed", text);
-    return value;
-}
-
-static error_t take_option(int key, char *text, struct argp_state *state) {
-    struct load *load = state->input;
-    switch (key) {
-    case 'i':
-        load->ingest = text;
-        return 0;
-    case 's':
-        load->source = text;
-        return 0;
-    case 'n':
-        load->events = number(state, text);
-        return 0;
-    case 'f':
-        load->first = number(state, text);
-        return 0;
-    case 'r':
-        load->repeat_percent = number(state, text);
-        return 0;
-    case 'x':
-        load->scattered_ids = true;
-        return 0;
-    case SERVER_KEY:
-        load->server_key = text;
-        return 0;
-    case KEY_FILE:
-        load->key_file = text;
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
 
 static void on_receipt(void *arg, const struct wb_receipt *receipt) {
     struct load *load = arg;
@@ -134,16 +100,14 @@ static void print(const struct load *load, int64_t took_us) {
 }
 
 int main(int argc, char **argv) {
-    static const struct argp argp = {
-        .options = options,
-        .parser = take_option,
-        .doc = "Publishes made-up events with a full window and prints how long it took, from the "
-               "first event to the last acknowledgement, as one JSON object."};
+    static const char doc[] =
+        "Publishes made-up events with a full window and prints how long it took, from the first "
+        "event to the last acknowledgement, as one JSON object.";
     struct load load = {.ingest = "tcp://127.0.0.1:7411",
                         .source = "bench",
                         .events = 1000000,
                         .dice = UINT64_C(0x2545F4914F6CDD1D)};
-    argp_parse(&argp, argc, argv, 0, NULL, &load);
+    settings_read(settings, doc, argc, argv, &load);
     struct wb_publisher_options how = {.client = "bench-load",
                                        .server_key = load.server_key,
                                        .key_file = load.key_file,

@@ -1,41 +1,27 @@
 /* bench-replay: reads the log from its start to its head through the subscriber library. */
-#include <argp.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <waybill/subscriber.h>
 
 #include "common/timestamp.h"
+#include "tests/support/setting.h"
 
 #define SILENT_MS 10000
-
-static const struct argp_option options[] = {
-    {"streams", 's', "ENDPOINT", 0, "the broker's streams endpoint", 0},
-    {"events", 'n', "N", 0, "how many to read; the log has to hold them", 0},
-    {0},
-};
 
 struct replay {
     const char *streams;
     uint64_t events;
 };
 
-static error_t take_option(int key, char *text, struct argp_state *state) {
-    struct replay *replay = state->input;
-    char *end = NULL;
-    switch (key) {
-    case 's':
-        replay->streams = text;
-        return 0;
-    case 'n':
-        replay->events = strtoull(text, &end, 10);
-        if (*text < '1' || *text > '9' || *end)
-            argp_error(state, "--events '%s': a number from 1 is needed", text);
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
+static const struct setting settings[] = {
+    {"streams", 's', "ENDPOINT", "the broker's streams endpoint", SETTING_TEXT,
+     .at = offsetof(struct replay, streams)},
+    {"events", 'n', "N", "how many to read; the log has to hold them", SETTING_NUMBER,
+     .at = offsetof(struct replay, events), .least = 1},
+    {0},
+};
 
 /* 0 when every offset came, in its order. */
 static int read_log(const struct replay *replay, wb_subscription *subscription,
@@ -54,14 +40,11 @@ static int read_log(const struct replay *replay, wb_subscription *subscription,
 }
 
 int main(int argc, char **argv) {
-    static const struct argp argp = {
-        .options = options,
-        .parser = take_option,
-        .doc = "Reads events from the start of the log and prints how long it took as one JSON "
-               "object."};
+    static const char doc[] =
+        "Reads events from the start of the log and prints how long it took as one JSON object.";
     struct replay replay = {.streams = "tcp://127.0.0.1:7413", .events = 1000000};
     struct wb_error err = {0};
-    argp_parse(&argp, argc, argv, 0, NULL, &replay);
+    settings_read(settings, doc, argc, argv, &replay);
     wb_subscriber *subscriber = wb_subscriber_open(replay.streams, NULL, &err);
     wb_subscription *log = subscriber ? wb_subscribe(subscriber, 0, NULL, NULL, NULL, &err) : NULL;
     int64_t began_us = monotonic_us();

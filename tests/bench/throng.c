@@ -1,13 +1,14 @@
 /* bench-throng: many sources that publish at once, each as fast as it is acknowledged. */
-#include <argp.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <waybill/publisher.h>
 
 #include "common/timestamp.h"
 #include "tests/bench/office.h"
+#include "tests/support/setting.h"
 
 #define SOURCES_MAX 1000
 #define NAME_BYTES  32
@@ -30,41 +31,17 @@ struct member {
     struct wb_error err;
 };
 
-static const struct argp_option options[] = {
-    {"ingest", 'i', "ENDPOINT", 0, "the broker's ingest endpoint", 0},
-    {"sources", 's', "N", 0, "how many (100)", 0},
-    {"events", 'n', "N", 0, "how many of each at most (10000)", 0},
-    {"seconds", 't', "N", 0, "end after that time at the latest (without: with the events)", 0},
+static const struct setting settings[] = {
+    {"ingest", 'i', "ENDPOINT", "the broker's ingest endpoint", SETTING_TEXT,
+     .at = offsetof(struct throng, ingest)},
+    {"sources", 's', "N", "how many (100)", SETTING_NUMBER, .at = offsetof(struct throng, sources),
+     1, SOURCES_MAX},
+    {"events", 'n', "N", "how many of each at most (10000)", SETTING_NUMBER,
+     .at = offsetof(struct throng, events), .least = 1, .most = UINT32_MAX},
+    {"seconds", 't', "N", "end after that time at the latest (without: with the events)",
+     SETTING_NUMBER, .at = offsetof(struct throng, seconds), .least = 1, .most = 3600},
     {0},
 };
-
-static uint64_t number(struct argp_state *state, const char *text, uint64_t most) {
-    char *end = NULL;
-    uint64_t value = strtoull(text, &end, 10);
-    if (*text < '1' || *text > '9' || *end || value > most)
-        argp_error(state, "'%s': a number from 1 to %" PRIu64 " is needed", text, most);
-    return value;
-}
-
-static error_t take_option(int key, char *text, struct argp_state *state) {
-    struct throng *throng = state->input;
-    switch (key) {
-    case 'i':
-        throng->ingest = text;
-        return 0;
-    case 's':
-        throng->sources = number(state, text, SOURCES_MAX);
-        return 0;
-    case 'n':
-        throng->events = number(state, text, UINT32_MAX);
-        return 0;
-    case 't':
-        throng->seconds = number(state, text, 3600);
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
 
 static void on_receipt(void *arg, const struct wb_receipt *receipt) {
     struct member *member = arg;
@@ -140,14 +117,11 @@ static int finish(struct member *members, size_t started, const struct throng *t
 }
 
 int main(int argc, char **argv) {
-    static const struct argp argp = {
-        .options = options,
-        .parser = take_option,
-        .doc = "Publishes made-up events in the names of many sources at once, each with a full "
-               "window, and prints as one JSON object what was acknowledged: in all, and of the "
-               "source that got least and most."};
+    static const char doc[] = "Publishes made-up events in the names of many sources at once, each "
+                              "with a full window, and prints as one JSON object what was "
+                              "acknowledged: in all, and of the source that got least and most.";
     struct throng throng = {.ingest = "tcp://127.0.0.1:7411", .sources = 100, .events = 10000};
-    argp_parse(&argp, argc, argv, 0, NULL, &throng);
+    settings_read(settings, doc, argc, argv, &throng);
     struct member *members = calloc(throng.sources, sizeof *members);
     if (!members) {
         fprintf(stderr, "bench-throng: out of memory\n");

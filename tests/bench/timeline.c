@@ -1,6 +1,6 @@
 /* bench-timeline: asks for the timelines of random cases and prints how long the answers took. */
-#include <argp.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <waybill/subscriber.h>
@@ -8,6 +8,7 @@
 #include "common/timestamp.h"
 #include "tests/bench/office.h"
 #include "tests/bench/spread.h"
+#include "tests/support/setting.h"
 
 #define ANSWER_MS   10000
 #define ALL_NODES   0
@@ -20,41 +21,17 @@ struct timeline {
     struct spread spread;
 };
 
-static const struct argp_option options[] = {
-    {"streams", 's', "ENDPOINT", 0, "the broker's streams endpoint", 0},
-    {"events", 'n', "N", 0, "how many of bench-load's events the log holds", 0},
-    {"queries", 'q', "N", 0, "how many cases to ask for (1000)", 0},
-    {"seed", 'x', "N", 0, "which cases (1)", 0},
+static const struct setting settings[] = {
+    {"streams", 's', "ENDPOINT", "the broker's streams endpoint", SETTING_TEXT,
+     .at = offsetof(struct timeline, streams)},
+    {"events", 'n', "N", "how many of bench-load's events the log holds", SETTING_NUMBER,
+     .at = offsetof(struct timeline, events), .least = 1},
+    {"queries", 'q', "N", "how many cases to ask for (1000)", SETTING_NUMBER,
+     .at = offsetof(struct timeline, queries), .least = 1},
+    {"seed", 'x', "N", "which cases (1)", SETTING_NUMBER, .at = offsetof(struct timeline, seed),
+     .least = 1},
     {0},
 };
-
-static uint64_t number(struct argp_state *state, const char *text) {
-    char *end = NULL;
-    uint64_t value = strtoull(text, &end, 10);
-    if (*text < '1' || *text > '9' || *end)
-        argp_error(state, "'%s': a number from 1 is needed", text);
-    return value;
-}
-
-static error_t take_option(int key, char *text, struct argp_state *state) {
-    struct timeline *timeline = state->input;
-    switch (key) {
-    case 's':
-        timeline->streams = text;
-        return 0;
-    case 'n':
-        timeline->events = number(state, text);
-        return 0;
-    case 'q':
-        timeline->queries = number(state, text);
-        return 0;
-    case 'x':
-        timeline->seed = number(state, text);
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
 
 static int ask(struct timeline *timeline, wb_subscriber *subscriber, uint64_t event, bool counts,
                struct wb_error *err) {
@@ -89,15 +66,12 @@ static int ask_all(struct timeline *timeline, wb_subscriber *subscriber, struct 
 }
 
 int main(int argc, char **argv) {
-    static const struct argp argp = {
-        .options = options,
-        .parser = take_option,
-        .doc = "Asks for cases of bench-load's, one after another, and prints the microseconds "
-               "from the question to the answer as one JSON object."};
+    static const char doc[] = "Asks for cases of bench-load's, one after another, and prints the "
+                              "microseconds from the question to the answer as one JSON object.";
     struct timeline timeline = {
         .streams = "tcp://127.0.0.1:7413", .events = 1000000, .queries = 1000, .seed = 1};
     struct wb_error err = {0};
-    argp_parse(&argp, argc, argv, 0, NULL, &timeline);
+    settings_read(settings, doc, argc, argv, &timeline);
     wb_subscriber *subscriber = wb_subscriber_open(timeline.streams, NULL, &err);
     int failed = !subscriber || !spread_init(&timeline.spread, timeline.queries) ||
                  ask_all(&timeline, subscriber, &err);

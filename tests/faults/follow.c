@@ -3,9 +3,9 @@
  * Each line of the record: E OFFSET SOURCE ID RECORDED_AT_US TIME (CLOCK_MONOTONIC, microseconds).
  * The record is the stored cursor: started again on it, it goes on behind its last line. It ends by
  * SIGTERM, or with the event of offset --until; F and words is written when it cannot go on. */
-#include <argp.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +13,7 @@
 
 #include "common/timestamp.h"
 #include "tests/faults/record.h"
+#include "tests/support/setting.h"
 
 #define LOOK_MS 100 /* how soon a signal is seen */
 
@@ -24,36 +25,15 @@ struct follow {
 
 static volatile sig_atomic_t ending;
 
-static const struct argp_option options[] = {
-    {"streams", 's', "ENDPOINT", 0, "what to follow", 0},
-    {"record", 'o', "FILE", 0, "what was seen", 0},
-    {"until", 'u', "OFFSET", 0, "the last event that is wanted", 0},
+static const struct setting settings[] = {
+    {"streams", 's', "ENDPOINT", "what to follow", SETTING_TEXT,
+     .at = offsetof(struct follow, streams), .needed = true},
+    {"record", 'o', "FILE", "what was seen", SETTING_TEXT, .at = offsetof(struct follow, path),
+     .needed = true},
+    {"until", 'u', "OFFSET", "the last event that is wanted", SETTING_NUMBER,
+     .at = offsetof(struct follow, until)},
     {0},
 };
-
-static error_t take_option(int key, char *text, struct argp_state *state) {
-    struct follow *follow = state->input;
-    char *end = NULL;
-    switch (key) {
-    case 's':
-        follow->streams = text;
-        return 0;
-    case 'o':
-        follow->path = text;
-        return 0;
-    case 'u':
-        follow->until = strtoull(text, &end, 10);
-        if (*text < '0' || *text > '9' || *end)
-            argp_error(state, "--until '%s' is not an offset", text);
-        return 0;
-    case ARGP_KEY_END:
-        if (!follow->streams || !follow->path)
-            argp_error(state, "--streams and --record are needed");
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
 
 static void on_signal(int signal) {
     (void)signal;
@@ -90,10 +70,9 @@ static int open_record(struct follow *follow) {
 }
 
 int main(int argc, char **argv) {
-    static const struct argp argp = {
-        .options = options, .parser = take_option, .doc = "Writes down what the log shows."};
+    static const char doc[] = "Writes down what the log shows.";
     struct follow follow = {.until = UINT64_MAX};
-    argp_parse(&argp, argc, argv, 0, NULL, &follow);
+    settings_read(settings, doc, argc, argv, &follow);
     signal(SIGTERM, on_signal);
     if (open_record(&follow))
         return 2;

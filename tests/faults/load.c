@@ -14,10 +14,10 @@
  * SIGTERM ends it once everything has its receipt. Started again on the same record it hands the
  * newest event over once more, as it may have been killed before that one was taken, and goes on
  * with the next; what was under way is then only sent by whoever has a spool. */
-#include <argp.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +25,7 @@
 
 #include "common/timestamp.h"
 #include "tests/faults/record.h"
+#include "tests/support/setting.h"
 
 #define CATCH_UP_US   INT64_C(1000000) /* of events that were due while nothing was taken */
 #define ONCE_MORE     64               /* one event in so many is handed over again */
@@ -41,53 +42,21 @@ struct load {
 
 static volatile sig_atomic_t ending;
 
-static const struct argp_option options[] = {
-    {"ingest", 'i', "ENDPOINT", 0, "where to publish", 0},
-    {"source", 's', "NAME", 0, "in whose name", 0},
-    {"record", 'o', "FILE", 0, "what was sent and acknowledged", 0},
-    {"spool", 'p', "FILE", 0, "the publisher's spool; without it, events wait in memory", 0},
-    {"rate", 'r', "N", 0, "events a second (500); 0: as fast as it goes", 0},
-    {"seed", 'x', "N", 0, "chooses what is handed over again", 0},
+static const struct setting settings[] = {
+    {"ingest", 'i', "ENDPOINT", "where to publish", SETTING_TEXT,
+     .at = offsetof(struct load, ingest), .needed = true},
+    {"source", 's', "NAME", "in whose name", SETTING_TEXT, .at = offsetof(struct load, source),
+     .needed = true},
+    {"record", 'o', "FILE", "what was sent and acknowledged", SETTING_TEXT,
+     .at = offsetof(struct load, path), .needed = true},
+    {"spool", 'p', "FILE", "the publisher's spool; without it, events wait in memory", SETTING_TEXT,
+     .at = offsetof(struct load, spool)},
+    {"rate", 'r', "N", "events a second (500); 0: as fast as it goes", SETTING_NUMBER,
+     .at = offsetof(struct load, rate)},
+    {"seed", 'x', "N", "chooses what is handed over again", SETTING_NUMBER,
+     .at = offsetof(struct load, seed)},
     {0},
 };
-
-static uint64_t number(struct argp_state *state, const char *text) {
-    char *end = NULL;
-    uint64_t value = strtoull(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end)
-        argp_error(state, "'%s' is not a number", text);
-    return value;
-}
-
-static error_t take_option(int key, char *text, struct argp_state *state) {
-    struct load *load = state->input;
-    switch (key) {
-    case 'i':
-        load->ingest = text;
-        return 0;
-    case 's':
-        load->source = text;
-        return 0;
-    case 'o':
-        load->path = text;
-        return 0;
-    case 'p':
-        load->spool = text;
-        return 0;
-    case 'r':
-        load->rate = number(state, text);
-        return 0;
-    case 'x':
-        load->seed = number(state, text);
-        return 0;
-    case ARGP_KEY_END:
-        if (!load->ingest || !load->source || !load->path)
-            argp_error(state, "--ingest, --source and --record are needed");
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
 
 static void on_signal(int signal) {
     (void)signal;
@@ -196,12 +165,10 @@ static int open_record(struct load *load) {
 }
 
 int main(int argc, char **argv) {
-    static const struct argp argp = {
-        .options = options,
-        .parser = take_option,
-        .doc = "Publishes made-up events and writes down what was sent and acknowledged."};
+    static const char doc[] =
+        "Publishes made-up events and writes down what was sent and acknowledged.";
     struct load load = {.rate = 500};
-    argp_parse(&argp, argc, argv, 0, NULL, &load);
+    settings_read(settings, doc, argc, argv, &load);
     signal(SIGTERM, on_signal);
     if (open_record(&load))
         return 2;
