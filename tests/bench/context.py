@@ -155,8 +155,8 @@ class Context:
     def broker(self, database, arguments=()):
         return self.start(Broker(database, self.log(), arguments=arguments))
 
-    def gateway(self, streams):
-        return self.start(Gateway(streams, self.log()))
+    def gateway(self, streams, arguments=()):
+        return self.start(Gateway(streams, self.log(), arguments=arguments))
 
     def start(self, program):
         """It is ended when the scene is over, at the latest."""

@@ -4,6 +4,7 @@ import subprocess
 
 from bench.context import (Measure, RATE_UNIT, Skip, median, peak, program_of_ours, rounds,
                            run_json, say)
+from bench.followers import FOLLOWER_MEASURES, FOLLOWER_SCENES
 from bench.journal import (JOURNAL_MEASURES, play_fairness, play_latency, play_memory, play_publish,
                            play_stored, play_stored_random)
 from bench.peers import Copies
@@ -26,6 +27,7 @@ MEASURES = [
     Measure("import_copy", RATE_UNIT, "larger", None, None,
             "the same, against COPY of the same rows into the same table and indexes"),
     *JOURNAL_MEASURES,
+    *FOLLOWER_MEASURES,
     Measure("replay", RATE_UNIT, "larger", 0.5, 0.9,
             "the log through the subscriber library, against psql COPY TO STDOUT"),
     Measure("catch_up", RATE_UNIT, "larger", None, None,
@@ -117,6 +119,7 @@ SCENES = [
     (("sse_latency_p50", "sse_latency_p99", "memory.broker", "memory.gateway"), play_pages),
     (("latency",), play_latency),
     (("fairness",), play_fairness),
+    *FOLLOWER_SCENES,
     (("import", "import_copy"), play_import),
     (("publish", "publish.jetstream", "publish.inserts", "publish.curve", "replay", "catch_up"),
      play_publish),

@@ -53,13 +53,19 @@ int pace_open(struct pace *pace, struct wb_error *err) {
     return pace->publisher ? open_cases(pace, err) : -1;
 }
 
+void pace_path(const void *arg, size_t index, char *path, size_t size) {
+    const struct pace *pace = arg;
+    size_t number = index % pace->cases;
+    snprintf(path, size, "/api/v1/cases/followed-%zu/%s/events", number, pace->codes[number]);
+}
+
 /* Handles receipts until the event is due. The publisher's timeout is in milliseconds, so what is
  * left of the last one passes in naps: an event is sent at its time, not at the next millisecond.
  */
 static int wait_until(struct pace *pace, int64_t due_us) {
     for (int64_t now_us; (now_us = monotonic_us()) < due_us;) {
         int64_t left_us = due_us - now_us;
-        if (wb_publisher_poll(pace->publisher, (int)(left_us / 1000), &pace->err))
+        if (pace_poll(pace, (int)(left_us / 1000)))
             return -1;
         if (left_us < 1000) {
             int64_t nap_us = left_us < NAP_US ? left_us : NAP_US;
@@ -69,15 +75,24 @@ static int wait_until(struct pace *pace, int64_t due_us) {
     return 0;
 }
 
-static int send_one(struct pace *pace, uint64_t number, int64_t due_us) {
+int pace_send(struct pace *pace, uint64_t number) {
     char step[sizeof PACE_MARK + PACE_DIGITS + 12];
     snprintf(step, sizeof step, PACE_MARK "%0*" PRIu64, PACE_DIGITS, number);
     const wb_event *event = office_step(&pace->office, number % pace->cases, number, step);
-    int64_t now_us = monotonic_us();
-    if (now_us - due_us > pace->late_us_max)
-        pace->late_us_max = now_us - due_us;
-    pace->sent_us[number] = now_us;
+    pace->running = true;
+    pace->sent_us[number] = monotonic_us();
     return wb_publisher_send(pace->publisher, event, &pace->sent_us[number], &pace->err);
+}
+
+int pace_poll(struct pace *pace, int timeout_ms) {
+    return wb_publisher_poll(pace->publisher, timeout_ms, &pace->err);
+}
+
+static int send_due(struct pace *pace, uint64_t number, int64_t due_us) {
+    int64_t late_us = monotonic_us() - due_us;
+    if (late_us > pace->late_us_max)
+        pace->late_us_max = late_us;
+    return pace_send(pace, number);
 }
 
 static void *run(void *arg) {
@@ -86,7 +101,7 @@ static void *run(void *arg) {
     int64_t began_us = monotonic_us();
     for (uint64_t i = 0; i < pace->events && !pace->failed; i++) {
         int64_t due_us = began_us + (int64_t)(i * 1000000 / pace->rate);
-        pace->failed = wait_until(pace, due_us) || send_one(pace, i, due_us);
+        pace->failed = wait_until(pace, due_us) || send_due(pace, i, due_us);
     }
     if (!pace->failed)
         pace->failed = wb_publisher_flush(pace->publisher, FLUSH_MS, &pace->err);

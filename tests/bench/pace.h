@@ -40,6 +40,12 @@ struct pace {
 
 /* Connects, and opens the cases: waits for their codes. -1 and err. */
 int pace_open(struct pace *pace, struct wb_error *err);
+/* Writes where the gateway streams the events of case index % cases: a viewer_path_fn. */
+void pace_path(const void *pace, size_t index, char *path, size_t size);
+/* Instead of a thread: sends event number now, and handles receipts. -1 and pace->err. */
+int pace_send(struct pace *pace, uint64_t number);
+int pace_poll(struct pace *pace, int timeout_ms);
+
 int pace_start(struct pace *pace, struct wb_error *err);
 /* Waits until the last event is acknowledged. -1 and err if something failed. */
 int pace_end(struct pace *pace, struct wb_error *err);

@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import socket
 import subprocess
 
 from bench.context import Skip, program_of_ours, run_json, seconds_of
@@ -131,11 +130,7 @@ class JetStream(Program):
 
     def _answers(self):
         assert self.running(), f"nats-server ended: {self.text()[-500:]}"
-        try:
-            socket.create_connection(("127.0.0.1", self.port), 1).close()
-            return True
-        except OSError:
-            return False
+        return wait.listens(self.port)
 
     def publish(self, events, size, *arguments):
         """What bench-jetstream says."""

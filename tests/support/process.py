@@ -35,6 +35,14 @@ def clean_environment():
     return environment
 
 
+def rss_kib(pid):
+    """Resident memory of a process, now."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    raise AssertionError(f"process {pid} shows no resident memory")
+
+
 class Program:
     """Started by start(), ended by stop() or kill(), and startable again. It appends to its log."""
 
@@ -96,10 +104,7 @@ class Program:
         assert not reports, f"{self.argv[0]}: {reports[0]}; see {self.log}"
 
     def rss_kib(self):
-        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1])
-        raise AssertionError(f"process {self.pid} shows no resident memory")
+        return rss_kib(self.pid)
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))

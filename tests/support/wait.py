@@ -36,6 +36,15 @@ def free_port():
         return port
 
 
+def listens(port):
+    """Somebody accepts connections there."""
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+        return True
+    except OSError:
+        return False
+
+
 def http_get(url, headers=None, timeout=5.0):
     """Status, headers, body; an HTTP error is a result too."""
     parts = urllib.parse.urlsplit(url)

@@ -70,6 +70,10 @@ class Gateway(Server):
         assert status == 200, f"{path}: {status} {body[:300]}"
         return json.loads(body)
 
+    def metric(self, name):
+        """The sum over a metric's labels, from /metrics."""
+        return metric(self.http, name)
+
 
 def metric(url, name):
     status, _, body = wait.http_get(f"{url}/metrics")
