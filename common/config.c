@@ -1,15 +1,14 @@
 #include "common/config.h"
 
 #include <argp.h>
-#include <ctype.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "common/nearest.h"
+#include "common/quantity.h"
 #include "common/yaml.h"
 #include "proto/problem.h"
 
@@ -22,16 +21,6 @@
 
 enum fixed_key { KEY_CONFIG = 0x100, KEY_CHECK, KEY_REFERENCE, KEY_HELP, KEY_VERSION };
 enum { FIXED_OPTIONS = 5 };
-
-struct unit {
-    const char *name;
-    int64_t factor;
-};
-
-static const struct unit byte_units[] = {
-    {"GiB", INT64_C(1) << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}, {NULL, 0}};
-static const struct unit ms_units[] = {{"d", 86400000}, {"h", 3600000}, {"min", 60000},
-                                       {"s", 1000},     {"ms", 1},      {NULL, 0}};
 
 /* The command line as it was given. */
 struct command {
@@ -46,30 +35,21 @@ struct command {
     struct wb_error err;
 };
 
-static const struct unit *units_of(enum config_type type) {
-    return type == CONFIG_BYTES ? byte_units : type == CONFIG_MS ? ms_units : NULL;
-}
-
-/* In the largest unit that divides it: 65536 is 64KiB. */
-static const char *quantity(const struct config_option *option, int64_t value, char text[32]) {
-    const struct unit *unit = units_of(option->type);
-    while (unit && unit->factor > 1 && (value == 0 || value % unit->factor))
-        unit++;
-    int64_t number = unit ? value / unit->factor : value;
-    snprintf(text, 32, "%" PRId64 "%s", number, unit && value ? unit->name : "");
-    return text;
+static const struct quantity_unit *units_of(enum config_type type) {
+    return type == CONFIG_BYTES ? quantity_bytes : type == CONFIG_MS ? quantity_ms : NULL;
 }
 
 /* "1KiB to 1GiB", "1 to 4096 events", "yes or no". */
 static const char *range(const struct config_option *option, char text[RANGE_BYTES]) {
-    char from[32], to[32];
+    char from[QUANTITY_TEXT], to[QUANTITY_TEXT];
+    const struct quantity_unit *units = units_of(option->type);
     if (option->type == CONFIG_TEXT)
         return "";
     if (option->type == CONFIG_BOOL)
         return "yes or no";
     const char *unit = option->type == CONFIG_NUMBER && option->unit ? option->unit : "";
-    snprintf(text, RANGE_BYTES, "%s to %s%s%s", quantity(option, option->min, from),
-             quantity(option, option->max, to), *unit ? " " : "", unit);
+    snprintf(text, RANGE_BYTES, "%s to %s%s%s", quantity_format(option->min, units, from),
+             quantity_format(option->max, units, to), *unit ? " " : "", unit);
     return text;
 }
 
@@ -84,38 +64,13 @@ static int parse_bool(const char *text, bool *value) {
     return -1;
 }
 
-/* What does not fit becomes the largest number: out of range, as strtoll has it too. */
-static int multiply(int64_t number, int64_t factor, int64_t *product) {
-    if (__builtin_mul_overflow(number, factor, product))
-        *product = number < 0 ? INT64_MIN : INT64_MAX;
-    return 0;
-}
-
-/* Digits, with a unit behind them where the type has some. */
-static int parse_quantity(const char *text, const struct unit *unit, int64_t *value) {
-    char *end;
-    const char *digits = text + (*text == '-');
-    int64_t number = strtoll(text, &end, 10);
-    if (!isdigit((unsigned char)*digits))
-        return -1;
-    if (!*end) {
-        *value = number;
-        return 0;
-    }
-    end += *end == ' ';
-    for (; unit && unit->name; unit++)
-        if (!strcasecmp(end, unit->name))
-            return multiply(number, unit->factor, value);
-    return -1;
-}
-
 static int parse_number(const struct config_option *option, const char *text, int64_t *value,
                         char why[WHY_BYTES]) {
     static const char *const forms[] = {[CONFIG_NUMBER] = "a number",
                                         [CONFIG_BYTES] = "a size such as 512, 64KiB or 1MiB",
                                         [CONFIG_MS] = "a duration such as 500ms, 15s, 5min or 30d"};
     char limits[RANGE_BYTES];
-    if (parse_quantity(text, units_of(option->type), value)) {
+    if (quantity_parse(text, units_of(option->type), value)) {
         snprintf(why, WHY_BYTES, "'%.40s' is not %s", text, forms[option->type]);
         return -1;
     }

@@ -59,6 +59,29 @@ int64_t connection_change(struct wb_admin *admin, const char *sql, int params,
     return rows;
 }
 
+PGresult *connection_find(struct wb_admin *admin, const char *sql, const char *what,
+                          const char *name, struct wb_error *err) {
+    char value[PROBLEM_VALUE];
+    PGresult *r = connection_query(admin, sql, 1, &name, err);
+    if (!r || PQntuples(r) > 0)
+        return r;
+    PQclear(r);
+    problem(err, WB_E_USAGE, "there is no %s %s", what, problem_value(name, strlen(name), value));
+    problem_hint(err, "waybill admin %s list shows all, %s add makes one", what, what);
+    return NULL;
+}
+
+int connection_put(struct wb_admin *admin, const char *sql, const char *name, struct buffer *out,
+                   struct wb_error *err) {
+    PGresult *r = connection_query(admin, sql, 1, &name, err);
+    if (!r)
+        return -1;
+    if (PQntuples(r) > 0)
+        buffer_text(out, PQgetvalue(r, 0, 0));
+    PQclear(r);
+    return 0;
+}
+
 int64_t connection_number(const PGresult *result, int row, int column) {
     return strtoll(PQgetvalue(result, row, column), NULL, 10);
 }

@@ -27,6 +27,15 @@ PGresult *connection_query(struct wb_admin *admin, const char *sql, int params,
 int64_t connection_change(struct wb_admin *admin, const char *sql, int params,
                           const char *const *values, struct wb_error *err);
 
+/* The row that a query for one name gives: what is "source", "follower", "token". The caller clears
+ * the result; NULL and err, also if there is none. */
+PGresult *connection_find(struct wb_admin *admin, const char *sql, const char *what,
+                          const char *name, struct wb_error *err);
+
+/* Adds the text that a query for one name gives, if it gives any. */
+int connection_put(struct wb_admin *admin, const char *sql, const char *name, struct buffer *out,
+                   struct wb_error *err);
+
 int64_t connection_number(const PGresult *result, int row, int column);
 bool connection_true(const PGresult *result, int row, int column);
 

@@ -3,15 +3,14 @@
 
 #include "broker/admin/connection.h"
 #include "broker/admin/key.h"
+#include "broker/admin/list.h"
 #include "broker/admin/statements.h"
 #include "common/buffer.h"
 #include "proto/bounds.h"
-#include "proto/field.h"
 #include "proto/problem.h"
 #include "proto/validate.h"
 
-#define PREFIXES_MAX 256
-#define LISTS        4
+#define LISTS 4
 
 /* The lists of a source, in the order of the statements' parameters. */
 static const struct list {
@@ -32,21 +31,6 @@ static const struct wb_admin_list *list_of(const struct wb_admin_source *source,
 
 /* Checking. */
 
-static int check_list(const struct wb_admin_list *list, const char *name, struct wb_error *err) {
-    if (list->count > PREFIXES_MAX)
-        return problem(err, WB_E_USAGE, "%s: %zu prefixes, at most %d are allowed", name,
-                       list->count, PREFIXES_MAX);
-    for (size_t i = 0; i < list->count; i++) {
-        if (!list->values[i][0]) {
-            problem(err, WB_E_USAGE, "%s: a prefix is empty", name);
-            return problem_hint(err, "leave the list out to allow any value");
-        }
-        if (field_check(field_find(name), list->values[i], err) != 0)
-            return -1;
-    }
-    return 0;
-}
-
 static int check_limits(const struct wb_admin_source *source, struct wb_error *err) {
     if (source->rate_events < 0)
         return problem(err, WB_E_USAGE, "the rate is %d events a second", source->rate_events);
@@ -61,27 +45,13 @@ static int check(const struct wb_admin_source *source, unsigned what, struct wb_
     if (source_validate(source->name, err) != 0)
         return -1;
     for (size_t i = 0; i < LISTS; i++)
-        if ((what & lists[i].what) && check_list(list_of(source, i), lists[i].field, err) != 0)
+        if ((what & lists[i].what) &&
+            list_check_prefixes(list_of(source, i), lists[i].field, err) != 0)
             return -1;
     return check_limits(source, err);
 }
 
 /* Changing. */
-
-/* An array as PostgreSQL reads it: {"a","b"}. */
-static void put_array(struct buffer *out, const struct wb_admin_list *list) {
-    buffer_text(out, "{");
-    for (size_t i = 0; i < list->count; i++) {
-        buffer_text(out, i ? ",\"" : "\"");
-        for (const char *at = list->values[i]; *at; at++) {
-            if (*at == '"' || *at == '\\')
-                buffer_text(out, "\\");
-            buffer_append(out, at, 1);
-        }
-        buffer_text(out, "\"");
-    }
-    buffer_text(out, "}");
-}
 
 /* The parameters of SQL_SOURCE_ADD and SQL_SOURCE_SET; NULL for what is to stay. */
 struct params {
@@ -99,7 +69,7 @@ static int params_init(struct params *p, const struct wb_admin_source *source, u
         buffer_init(&p->arrays[i], 0);
         if (!(what & lists[i].what))
             continue;
-        put_array(&p->arrays[i], list_of(source, i));
+        list_put(&p->arrays[i], list_of(source, i));
         p->values[1 + i] = buffer_string(&p->arrays[i]);
         failed = failed || p->arrays[i].failed;
     }
@@ -120,13 +90,7 @@ static void params_free(struct params *p) {
 /* What it may do now, in words, for the audit. */
 static int put_words(wb_admin *admin, const char *name, struct buffer *detail,
                      struct wb_error *err) {
-    PGresult *r = connection_query(admin, SQL_SOURCE_WORDS, 1, &name, err);
-    if (!r)
-        return -1;
-    if (PQntuples(r) > 0)
-        buffer_text(detail, PQgetvalue(r, 0, 0));
-    PQclear(r);
-    return 0;
+    return connection_put(admin, SQL_SOURCE_WORDS, name, detail, err);
 }
 
 static int registered_already(const char *name, struct wb_error *err) {
@@ -174,23 +138,15 @@ struct found {
 };
 
 static int find(wb_admin *admin, const char *name, struct found *found, struct wb_error *err) {
-    PGresult *r = connection_query(admin, SQL_SOURCE_FIND, 1, &name, err);
+    PGresult *r = connection_find(admin, SQL_SOURCE_FIND, "source", name, err);
     *found = (struct found){0};
     if (!r)
         return -1;
-    int status = 0;
-    if (PQntuples(r) == 0) {
-        char value[PROBLEM_VALUE];
-        status = problem(err, WB_E_USAGE, "there is no source %s",
-                         problem_value(name, strlen(name), value));
-        problem_hint(err, "waybill admin source list shows all, source add makes one");
-    } else {
-        snprintf(found->id, sizeof found->id, "%s", PQgetvalue(r, 0, 0));
-        found->registered = connection_true(r, 0, 1);
-        found->enabled = connection_true(r, 0, 2);
-    }
+    snprintf(found->id, sizeof found->id, "%s", PQgetvalue(r, 0, 0));
+    found->registered = connection_true(r, 0, 1);
+    found->enabled = connection_true(r, 0, 2);
     PQclear(r);
-    return status;
+    return 0;
 }
 
 static int find_registered(wb_admin *admin, const char *name, struct found *found,
@@ -272,22 +228,9 @@ int wb_admin_source_retire(wb_admin *admin, const char *name, struct wb_error *e
 
 /* Listing. */
 
-/* A JSON array's texts; the caller releases json, which the texts lie in. */
-static json_t *read_list(const char *column, const char *values[PREFIXES_MAX],
-                         struct wb_admin_list *list) {
-    json_t *json = json_loads(column, 0, NULL);
-    list->values = values;
-    for (size_t i = 0; i < json_array_size(json) && list->count < PREFIXES_MAX; i++) {
-        const char *text = json_string_value(json_array_get(json, i));
-        if (text)
-            values[list->count++] = text;
-    }
-    return json;
-}
-
 static void tell(const PGresult *r, int row,
                  void (*fn)(void *arg, const struct wb_admin_source *source), void *arg) {
-    const char *values[LISTS][PREFIXES_MAX];
+    const char *values[LISTS][LIST_MAX];
     json_t *json[LISTS];
     struct keys_read keys;
     struct wb_admin_source source = {.name = PQgetvalue(r, row, 0),
@@ -299,7 +242,7 @@ static void tell(const PGresult *r, int row,
     struct wb_admin_list *into[LISTS] = {&source.agencies, &source.regions, &source.items,
                                          &source.cases};
     for (int i = 0; i < LISTS; i++)
-        json[i] = read_list(PQgetvalue(r, row, 3 + i), values[i], into[i]);
+        json[i] = list_read(PQgetvalue(r, row, 3 + i), values[i], into[i]);
     key_read(PQgetvalue(r, row, 10), &keys, source.keys);
     fn(arg, &source);
     for (int i = 0; i < LISTS; i++)

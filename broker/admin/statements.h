@@ -84,13 +84,47 @@
         "source = s.id") " FROM waybill.source s ORDER BY name COLLATE \"C\""
 
 #define SQL_FOLLOWER_ADD                                                                           \
-    "INSERT INTO waybill.follower (name, streams, live) VALUES ($1, $2::boolean, $3::boolean)"     \
-    " ON CONFLICT DO NOTHING RETURNING name"
+    "INSERT INTO waybill.follower (name, streams, live, audiences)"                                \
+    " VALUES ($1, $2::boolean, $3::boolean, $4::text[]) ON CONFLICT DO NOTHING RETURNING name"
+#define SQL_FOLLOWER_SET "UPDATE waybill.follower SET audiences = $2::text[] WHERE name = $1"
+/* What a follower may use and see, in words; the audit's. */
+#define SQL_FOLLOWER_WORDS                                                                         \
+    "SELECT concat_ws(' and ', CASE WHEN streams THEN 'streams' END,"                              \
+    " CASE WHEN live THEN 'live feed' END) || '; audience ' || array_to_string(audiences, ', ')"   \
+    " FROM waybill.follower WHERE name = $1"
 #define SQL_FOLLOWER_FIND   "SELECT name, true, enabled FROM waybill.follower WHERE name = $1"
 #define SQL_FOLLOWER_ENABLE "UPDATE waybill.follower SET enabled = $2::boolean WHERE name = $1"
 #define SQL_FOLLOWERS                                                                              \
     "SELECT name, enabled, streams, live, " SQL_MICROSECONDS("since") "," SQL_KEYS_OF(             \
-        "follower = f.name") " FROM waybill.follower f ORDER BY name COLLATE \"C\""
+        "follower = f.name") ", to_json(audiences) FROM waybill.follower f ORDER BY name COLLATE " \
+                             "\"C\""
+
+#define SQL_TOKENS_ROOM "SELECT count(*) < $1::bigint FROM waybill.token"
+#define SQL_TOKEN_ADD                                                                              \
+    "INSERT INTO waybill.token (name, digest, audience, agencies, regions, items, expires_at)"     \
+    " VALUES ($1, $2::bytea, $3, $4::text[], $5::text[], $6::text[],"                              \
+    " now() + $7::bigint * interval '1 millisecond') ON CONFLICT (name) DO NOTHING RETURNING name"
+#define SQL_TOKEN_FIND   "SELECT enabled FROM waybill.token WHERE name = $1"
+#define SQL_TOKEN_REVOKE "UPDATE waybill.token SET enabled = false WHERE name = $1"
+#define SQL_TOKEN_REMOVE "DELETE FROM waybill.token WHERE name = $1"
+#define SQL_TOKEN_WORDS                                                                            \
+    "SELECT concat_ws('; ', audience, " SQL_LIST_WORDS("agencies", "agency") "," SQL_LIST_WORDS(   \
+        "regions",                                                                                 \
+        "region") "," SQL_LIST_WORDS("items", "item") ", to_char(expires_at,"                      \
+                                                      " '\"until \"YYYY-MM-DD HH24:MI:SS\"Z\"')) " \
+                                                      "FROM waybill.token WHERE name = $1"
+#define SQL_TOKENS                                                                                 \
+    "SELECT name, audience, to_json(agencies), to_json(regions), to_json(items), enabled,"         \
+    " expires_at <= now(), " SQL_MICROSECONDS("since") "," SQL_MICROSECONDS(                       \
+        "least(expires_at, '9999-01-01')") " FROM waybill.token ORDER BY name COLLATE \"C\""
+
+#define SQL_ITEMS_ROOM "SELECT count(*) < $1::bigint FROM waybill.item WHERE code <> $2"
+#define SQL_ITEM_FIND  "SELECT disclosure FROM waybill.item WHERE code = $1"
+#define SQL_ITEM_SET                                                                               \
+    "INSERT INTO waybill.item (code, disclosure) VALUES ($1, $2)"                                  \
+    " ON CONFLICT (code) DO UPDATE SET disclosure = excluded.disclosure"
+#define SQL_ITEM_REMOVE "DELETE FROM waybill.item WHERE code = $1"
+#define SQL_ITEMS       "SELECT code, disclosure FROM waybill.item ORDER BY code COLLATE \"C\""
 
 #define SQL_AUDIT_READ                                                                             \
     "SELECT * FROM (SELECT " SQL_MICROSECONDS("at") ", actor, action, subject, detail, count"      \

@@ -13,12 +13,14 @@
 #include <time.h>
 
 static const struct admin_action parts[] = {
-    {"source", "who may publish: add, set, list, disable, enable, rotate", admin_source},
-    {"follower", "who may follow: add, list, disable, enable, rotate", admin_follower},
-    {"audit", "what operators changed and what the broker refused", admin_audit},
-    {"partitions", "the leaves of the log: ages, sizes, first offsets", admin_partitions},
-    {"verify", "walk the log and prove that it is sound", admin_verify},
-    {NULL, NULL, NULL},
+    {"source", "who may publish: add, set, list, disable, enable, rotate", admin_source, NULL},
+    {"follower", "who may follow: add, set, list, disable, enable, rotate", admin_follower, NULL},
+    {"token", "who may follow through a gateway: add, list, revoke, remove", admin_token, NULL},
+    {"item", "what applicants see of handlers: set, list, remove", admin_item, NULL},
+    {"audit", "what operators changed and what the broker refused", admin_audit, NULL},
+    {"partitions", "the leaves of the log: ages, sizes, first offsets", admin_partitions, NULL},
+    {"verify", "walk the log and prove that it is sound", admin_verify, NULL},
+    {NULL, NULL, NULL, NULL},
 };
 
 static void print_help(const char *words, const struct admin_action *actions) {
@@ -45,7 +47,7 @@ int admin_dispatch(const char *words, const struct admin_action *actions, int ar
         if (!strcmp(wanted, action->name)) {
             snprintf(name, sizeof name, "%s %s", words, action->name);
             argv[1] = name;
-            return action->run(argc - 1, argv + 1);
+            return action->run(action, argc - 1, argv + 1);
         }
     if (*wanted)
         fprintf(stderr, "%s: there is no '%s'; see '%s --help'\n", words, wanted, words);

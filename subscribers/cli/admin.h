@@ -15,18 +15,21 @@ struct buffer;
  * it, "waybill admin source add". */
 struct admin_action {
     const char *name, *summary;
-    int (*run)(int argc, char **argv);
+    int (*run)(const struct admin_action *action, int argc, char **argv);
+    const void *data; /* what run makes of it */
 };
 
 /* Runs the one that argv[1] names; the list ends with a name that is NULL. */
 int admin_dispatch(const char *words, const struct admin_action *actions, int argc, char **argv);
 
 /* For those who have the action already in argv[0]. */
-int admin_source(int argc, char **argv);
-int admin_follower(int argc, char **argv);
-int admin_audit(int argc, char **argv);
-int admin_partitions(int argc, char **argv);
-int admin_verify(int argc, char **argv);
+int admin_source(const struct admin_action *action, int argc, char **argv);
+int admin_follower(const struct admin_action *action, int argc, char **argv);
+int admin_token(const struct admin_action *action, int argc, char **argv);
+int admin_item(const struct admin_action *action, int argc, char **argv);
+int admin_audit(const struct admin_action *action, int argc, char **argv);
+int admin_partitions(const struct admin_action *action, int argc, char **argv);
+int admin_verify(const struct admin_action *action, int argc, char **argv);
 
 /* What every action takes: --database and --json. */
 struct admin_common {
@@ -40,6 +43,8 @@ enum { ADMIN_OPTION_JSON = 2000 };
         {"json", ADMIN_OPTION_JSON, NULL, 0, "JSON, one object a line", -1}, {                     \
         NULL, 0, NULL, 0, NULL, 0                                                                  \
     }
+#define ADMIN_OPTION_KEY                                                                           \
+    { "key", 'k', "KEY|FILE.pub", 0, "its public key, or the file of it that keygen made", 0 }
 #define ADMIN_COMMON_INIT                                                                          \
     { .database = command_setting("WAYBILL_DATABASE", "dbname=waybill") }
 /* False if the option is none of them. */

@@ -100,7 +100,8 @@ static int read_audit(wb_admin *admin, struct report *report, struct wb_error *e
     return wb_admin_audit(admin, report->subject, report->limit, audit_entry, report, err);
 }
 
-int admin_audit(int argc, char **argv) {
+int admin_audit(const struct admin_action *action, int argc, char **argv) {
+    (void)action;
     static const char *const headers[] = {"AT", "BY", "ACTION", "SUBJECT", "TIMES", "DETAIL"};
     static const struct argp_option options[] = {
         {"limit", OPTION_LIMIT, "N", 0, "the newest N entries (50)", 0},
@@ -185,7 +186,8 @@ static int read_leaves(wb_admin *admin, struct report *report, struct wb_error *
     return wb_admin_leaves(admin, leaf_entry, report, err);
 }
 
-int admin_partitions(int argc, char **argv) {
+int admin_partitions(const struct admin_action *action, int argc, char **argv) {
+    (void)action;
     static const char *const headers[] = {"LEAF",         "FROM",   "TO",   "AGE",
                                           "FIRST OFFSET", "EVENTS", "SIZE", "STATE"};
     static const struct argp_option options[] = {ADMIN_OPTIONS};

@@ -1,9 +1,7 @@
 /* waybill admin source: who may publish, and what. */
-#include "admin.h"
+#include "admin_kind.h"
 
 #include "command.h"
-#include "screen.h"
-#include "table.h"
 
 #include "common/buffer.h"
 #include "proto/bounds.h"
@@ -11,53 +9,19 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-#define PREFIXES_MAX 256
-
-enum action { ADD, SET, LIST, DISABLE, ENABLE, ROTATE };
 
 struct request {
     struct admin_common common;
-    enum action action;
+    bool adding; /* else setting */
     const char *name;
     char *keys[2];
-    const char *prefixes[4][PREFIXES_MAX];
+    struct admin_prefixes prefixes;
     struct wb_admin_source source;
-    unsigned what; /* WB_ADMIN_AGENCIES … that were given */
-    bool everything, done;
+    unsigned what; /* WB_ADMIN_RATE … that were given */
+    bool everything;
 };
 
-enum { OPTION_EVERYTHING = 256, OPTION_RATE, OPTION_EVENT_BYTES, OPTION_DONE };
-
-static struct wb_admin_list *list_of(struct wb_admin_source *source, int option) {
-    switch (option) {
-    case 'a':
-        return &source->agencies;
-    case 'r':
-        return &source->regions;
-    case 'i':
-        return &source->items;
-    default:
-        return &source->cases;
-    }
-}
-
-static void add_prefix(struct request *request, int option, const char *text,
-                       struct argp_state *state) {
-    static const char letters[] = "aric";
-    size_t index = (size_t)(strchr(letters, option) - letters);
-    struct wb_admin_list *list = list_of(&request->source, option);
-    request->what |= 1u << index;
-    if (!*text && request->action == SET)
-        return; /* any value */
-    if (!*text)
-        argp_error(state, "an empty prefix allows any value: leave the option out");
-    if (list->count == PREFIXES_MAX)
-        argp_error(state, "there are more than %d prefixes of one kind", PREFIXES_MAX);
-    request->prefixes[index][list->count++] = text;
-    list->values = request->prefixes[index];
-}
+enum { OPTION_EVERYTHING = 256, OPTION_RATE, OPTION_EVENT_BYTES };
 
 static int32_t number(struct argp_state *state, const char *option, const char *text,
                       int32_t most) {
@@ -70,10 +34,7 @@ static int32_t number(struct argp_state *state, const char *option, const char *
     return (int32_t)value;
 }
 
-static void check_add(const struct request *request, struct argp_state *state) {
-    bool granted = (request->what & WB_ADMIN_GRANTS) != 0;
-    if (request->everything && granted)
-        argp_error(state, "--everything and a list of what it may publish exclude one another");
+static void check_add(const struct request *request, bool granted, struct argp_state *state) {
     if (!request->everything && !granted)
         argp_error(state,
                    "say what %s may publish: --agency, --region, --item or --case with a prefix "
@@ -81,49 +42,36 @@ static void check_add(const struct request *request, struct argp_state *state) {
                    request->name);
 }
 
-static void check_set(struct request *request, struct argp_state *state) {
-    if (request->everything && (request->what & WB_ADMIN_GRANTS))
+/* The lists' bits are WB_ADMIN_AGENCIES and those behind it. */
+static void check(struct request *request, struct argp_state *state) {
+    bool granted = request->prefixes.given != 0;
+    if (request->everything && granted)
         argp_error(state, "--everything and a list of what it may publish exclude one another");
-    if (request->everything)
-        request->what |= WB_ADMIN_GRANTS;
-    if (!request->what)
+    if (request->adding)
+        check_add(request, granted, state);
+    request->what |= request->everything ? WB_ADMIN_GRANTS : request->prefixes.given;
+    if (!request->adding && !request->what)
         argp_error(state, "say what to change: --agency, --region, --item, --case, --everything, "
                           "--rate or --event-bytes");
 }
 
-static void check(struct request *request, struct argp_state *state) {
-    if (request->action == ADD)
-        check_add(request, state);
-    else if (request->action == SET)
-        check_set(request, state);
-    else if (request->action == ROTATE && request->done == (request->keys[0] != NULL))
-        argp_error(state, "give either the new key with --key, or --done when it is in use");
-}
-
 static void add_key(struct request *request, const char *text, struct argp_state *state) {
-    int most = request->action == ADD ? 2 : 1;
     int count = request->keys[0] ? request->keys[1] ? 2 : 1 : 0;
-    if (count == most)
-        argp_error(state, "--key is given more than %s", most == 1 ? "once" : "twice");
+    if (count == 2)
+        argp_error(state, "--key is given more than twice");
     request->keys[count] = admin_key(state, text);
     request->source.keys[count] = request->keys[count];
 }
 
 static error_t parse(int key, char *text, struct argp_state *state) {
     struct request *request = state->input;
-    if (admin_parse(&request->common, key, text))
-        return 0;
-    if (request->action != LIST && admin_parse_name(&request->name, "source", key, text, state))
+    if (admin_parse(&request->common, key, text) ||
+        admin_parse_name(&request->name, "source", key, text, state) ||
+        admin_prefixes_parse(&request->prefixes, !request->adding, key, text, state))
         return 0;
     switch (key) {
     case 'k':
         add_key(request, text, state);
-        return 0;
-    case 'a':
-    case 'r':
-    case 'i':
-    case 'c':
-        add_prefix(request, key, text, state);
         return 0;
     case OPTION_EVERYTHING:
         request->everything = true;
@@ -136,9 +84,6 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         request->source.event_bytes = number(state, "--event-bytes", text, LIMIT_EVENT_BYTES);
         request->what |= WB_ADMIN_EVENT_BYTES;
         return 0;
-    case OPTION_DONE:
-        request->done = true;
-        return 0;
     case ARGP_KEY_END:
         check(request, state);
         return 0;
@@ -148,21 +93,6 @@ static error_t parse(int key, char *text, struct argp_state *state) {
 }
 
 /* Showing. */
-
-static void put_list(struct buffer *out, const char *word, const struct wb_admin_list *list) {
-    for (size_t i = 0; i < list->count; i++)
-        buffer_printf(out, "%s%s %s*", out->length ? i ? " or" : ", " : "", i ? "" : word,
-                      list->values[i]);
-}
-
-static void put_grants(struct buffer *out, const struct wb_admin_source *source) {
-    put_list(out, "agency", &source->agencies);
-    put_list(out, "region", &source->regions);
-    put_list(out, "item", &source->items);
-    put_list(out, "case", &source->cases);
-    if (!out->length)
-        buffer_text(out, "everything");
-}
 
 static void put_limits(struct buffer *out, const struct wb_admin_source *source) {
     if (source->rate_events)
@@ -179,118 +109,83 @@ static const char *state_of(const struct wb_admin_source *source) {
     return source->registered ? "enabled" : "loopback";
 }
 
-static json_t *list_json(const struct wb_admin_list *list) {
-    json_t *json = json_array();
-    for (size_t i = 0; i < list->count; i++)
-        json_array_append_new(json, json_string(list->values[i]));
-    return json;
-}
-
 static json_t *source_json(const struct wb_admin_source *source) {
-    return json_pack("{s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:o}", "name",
-                     source->name, "enabled", source->enabled, "registered", source->registered,
-                     "keys", admin_keys_json(source->keys), "agencies",
-                     list_json(&source->agencies), "regions", list_json(&source->regions), "items",
-                     list_json(&source->items), "cases", list_json(&source->cases), "rate_events",
-                     source->rate_events, "event_bytes", source->event_bytes, "since",
-                     admin_time_json(source->since_us));
+    return json_pack(
+        "{s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:o}", "name", source->name, "enabled",
+        source->enabled, "registered", source->registered, "keys", admin_keys_json(source->keys),
+        "agencies", admin_list_json(&source->agencies), "regions",
+        admin_list_json(&source->regions), "items", admin_list_json(&source->items), "cases",
+        admin_list_json(&source->cases), "rate_events", source->rate_events, "event_bytes",
+        source->event_bytes, "since", admin_time_json(source->since_us));
 }
-
-struct listing {
-    const struct request *request; /* with a name: of this one alone */
-    struct table table;
-    bool failed;
-};
 
 static void list_one(void *arg, const struct wb_admin_source *source) {
-    struct listing *listing = arg;
-    struct buffer keys, grants, limits;
+    const struct wb_admin_list *const grants[] = {&source->agencies, &source->regions,
+                                                  &source->items, &source->cases};
+    struct admin_listing *listing = arg;
+    struct buffer keys, may, limits;
     char since[ADMIN_TIME];
-    if (listing->request->name && strcmp(listing->request->name, source->name) != 0)
+    if (!admin_listing_wants(listing, source->name))
         return;
-    if (listing->request->common.json) {
-        if (!listing->failed)
-            listing->failed = !command_print_json("admin", source_json(source));
+    if (listing->json) {
+        admin_listing_print(listing, source_json(source));
         return;
     }
     buffer_init(&keys, 0);
-    buffer_init(&grants, 0);
+    buffer_init(&may, 0);
     buffer_init(&limits, 0);
     admin_put_keys(&keys, source->keys);
-    put_grants(&grants, source);
+    admin_put_prefixes(&may, grants, "everything");
     put_limits(&limits, source);
     table_cell(&listing->table, "%s", source->name);
     table_cell(&listing->table, "%s", state_of(source));
     table_cell(&listing->table, "%s", buffer_string(&keys));
-    table_cell(&listing->table, "%s", buffer_string(&grants));
+    table_cell(&listing->table, "%s", buffer_string(&may));
     table_cell(&listing->table, "%s", buffer_string(&limits));
     table_cell(&listing->table, "%s", admin_time(source->since_us, since));
     buffer_free(&keys);
-    buffer_free(&grants);
+    buffer_free(&may);
     buffer_free(&limits);
 }
 
-static int list(wb_admin *admin, const struct request *request, struct wb_error *err) {
-    static const char *const headers[] = {"SOURCE",      "STATE",  "KEYS",
-                                          "MAY PUBLISH", "LIMITS", "SINCE"};
-    struct listing listing = {.request = request};
-    struct screen screen;
-    screen_init(&screen, stdout);
-    table_init(&listing.table, sizeof headers / sizeof *headers, headers);
-    int status = wb_admin_sources(admin, list_one, &listing, err);
-    if (status == 0 && !request->common.json)
-        table_print(&listing.table, &screen);
-    table_free(&listing.table);
-    if (status != 0)
-        return admin_complain(err);
-    return !listing.failed && command_flush("admin") ? COMMAND_DONE : COMMAND_FAILED;
+static int list(wb_admin *admin, struct admin_listing *listing, struct wb_error *err) {
+    return wb_admin_sources(admin, list_one, listing, err);
 }
+
+static const char *const headers[] = {"SOURCE", "STATE", "KEYS", "MAY PUBLISH",
+                                      "LIMITS", "SINCE", NULL};
+static const struct admin_kind kind = {"source", headers, list, wb_admin_source_rotate,
+                                       wb_admin_source_retire};
 
 /* Doing. */
 
-static int act(wb_admin *admin, struct request *request, struct wb_error *err) {
-    request->source.name = request->name;
-    switch (request->action) {
-    case ADD:
-        return wb_admin_source_add(admin, &request->source, err);
-    case SET:
-        return wb_admin_source_set(admin, &request->source, request->what, err);
-    case DISABLE:
-    case ENABLE:
-        return wb_admin_source_enable(admin, request->name, request->action == ENABLE, err);
-    case ROTATE:
-        return request->done ? wb_admin_source_retire(admin, request->name, err)
-                             : wb_admin_source_rotate(admin, request->name, request->keys[0], err);
-    case LIST:
-        break;
-    }
-    return 0;
+static int act(wb_admin *admin, void *arg, struct wb_error *err) {
+    struct request *request = arg;
+    struct wb_admin_source *source = &request->source;
+    const struct wb_admin_list *lists = request->prefixes.lists;
+    source->name = request->name;
+    source->agencies = lists[0];
+    source->regions = lists[1];
+    source->items = lists[2];
+    source->cases = lists[3];
+    return request->adding ? wb_admin_source_add(admin, source, err)
+                           : wb_admin_source_set(admin, source, request->what, err);
 }
 
-static int perform(struct request *request) {
-    struct wb_error err;
-    wb_admin *admin = wb_admin_open(request->common.database, request->action != LIST, &err);
-    int status = !admin || act(admin, request, &err) != 0 ? admin_complain(&err)
-                                                          : list(admin, request, &err);
-    if (status == COMMAND_DONE && request->action == ADD && !request->keys[0])
+static int perform(bool adding, const struct argp *argp, int argc, char **argv) {
+    static struct request request;
+    request = (struct request){.common = ADMIN_COMMON_INIT, .adding = adding};
+    argp_parse(argp, argc, argv, 0, NULL, &request);
+    int status = admin_perform(&kind, &request.common, request.name, act, &request);
+    if (status == COMMAND_DONE && adding && !request.keys[0])
         fprintf(stderr,
                 "waybill admin: %s has no key: it can publish on the broker's own machine only\n",
-                request->name);
-    wb_admin_close(admin);
-    free(request->keys[0]);
-    free(request->keys[1]);
+                request.name);
+    free(request.keys[0]);
+    free(request.keys[1]);
     return status;
 }
 
-static int run(enum action action, const struct argp *argp, int argc, char **argv) {
-    static struct request request;
-    request = (struct request){.common = ADMIN_COMMON_INIT, .action = action};
-    argp_parse(argp, argc, argv, 0, NULL, &request);
-    return perform(&request);
-}
-
-#define OPTION_KEY                                                                                 \
-    { "key", 'k', "KEY|FILE.pub", 0, "its public key, or the file of it that keygen made", 0 }
 #define OPTIONS_MAY                                                                                \
     {"agency", 'a', "PREFIX", 0, "events whose agency begins so; may be repeated", 0},             \
         {"region", 'r', "PREFIX", 0, "events whose region_code begins so", 0},                     \
@@ -302,8 +197,9 @@ static int run(enum action action, const struct argp *argp, int argc, char **arg
             "events of at most N bytes (0: what the contract allows)", 0                           \
     }
 
-static int add(int argc, char **argv) {
-    static const struct argp_option options[] = {OPTION_KEY, OPTIONS_MAY, ADMIN_OPTIONS};
+static int add(const struct admin_action *action, int argc, char **argv) {
+    (void)action;
+    static const struct argp_option options[] = {ADMIN_OPTION_KEY, OPTIONS_MAY, ADMIN_OPTIONS};
     static const struct argp argp = {
         options,
         parse,
@@ -314,10 +210,11 @@ static int add(int argc, char **argv) {
         NULL,
         NULL,
         NULL};
-    return run(ADD, &argp, argc, argv);
+    return perform(true, &argp, argc, argv);
 }
 
-static int set(int argc, char **argv) {
+static int set(const struct admin_action *action, int argc, char **argv) {
+    (void)action;
     static const struct argp_option options[] = {OPTIONS_MAY, ADMIN_OPTIONS};
     static const struct argp argp = {
         options,
@@ -329,56 +226,30 @@ static int set(int argc, char **argv) {
         NULL,
         NULL,
         NULL};
-    return run(SET, &argp, argc, argv);
+    return perform(false, &argp, argc, argv);
 }
 
-static const struct argp_option no_options[] = {ADMIN_OPTIONS};
-
-static int list_all(int argc, char **argv) {
-    static const struct argp argp = {no_options, parse, NULL, "Lists the sources.",
-                                     NULL,       NULL,  NULL};
-    return run(LIST, &argp, argc, argv);
+static int cut_off(wb_admin *admin, const char *name, struct wb_error *err) {
+    return wb_admin_source_enable(admin, name, false, err);
 }
 
-static int disable(int argc, char **argv) {
-    static const struct argp argp = {
-        no_options, parse, "NAME", "Cuts a source off, within a second. What it sent stays.",
-        NULL,       NULL,  NULL};
-    return run(DISABLE, &argp, argc, argv);
+static int admit(wb_admin *admin, const char *name, struct wb_error *err) {
+    return wb_admin_source_enable(admin, name, true, err);
 }
 
-static int enable(int argc, char **argv) {
-    static const struct argp argp = {no_options, parse, "NAME", "Admits a source again.",
-                                     NULL,       NULL,  NULL};
-    return run(ENABLE, &argp, argc, argv);
-}
-
-static int rotate(int argc, char **argv) {
-    static const struct argp_option options[] = {
-        OPTION_KEY,
-        {"done", OPTION_DONE, NULL, 0, "the new key is in use: take the older one away", 0},
-        ADMIN_OPTIONS};
-    static const struct argp argp = {
-        options,
-        parse,
-        "NAME",
-        "Changes a source's key without a stop: first --key adds the new one beside the old, "
-        "then, with the source using it, --done takes the old one away.",
-        NULL,
-        NULL,
-        NULL};
-    return run(ROTATE, &argp, argc, argv);
-}
-
-int admin_source(int argc, char **argv) {
+int admin_source(const struct admin_action *action, int argc, char **argv) {
+    static const struct admin_change disable = {
+        &kind, "Cuts a source off, within a second. What it sent stays.", cut_off, false};
+    static const struct admin_change enable = {&kind, "Admits a source again.", admit, false};
     static const struct admin_action actions[] = {
-        {"add", "register a source with its key and what it may publish", add},
-        {"set", "change what it may publish", set},
-        {"list", "all of them", list_all},
-        {"disable", "cut one off", disable},
-        {"enable", "admit it again", enable},
-        {"rotate", "change its key without a stop", rotate},
-        {NULL, NULL, NULL},
+        {"add", "register a source with its key and what it may publish", add, NULL},
+        {"set", "change what it may publish", set, NULL},
+        {"list", "all of them", admin_list, &kind},
+        {"disable", "cut one off", admin_change, &disable},
+        {"enable", "admit it again", admin_change, &enable},
+        {"rotate", "change its key without a stop", admin_rotate, &kind},
+        {NULL, NULL, NULL, NULL},
     };
+    (void)action;
     return admin_dispatch("waybill admin source", actions, argc, argv);
 }

@@ -168,7 +168,8 @@ static int perform(struct verify *verify) {
     return printed && verified.findings == 0 ? COMMAND_DONE : COMMAND_FAILED;
 }
 
-int admin_verify(int argc, char **argv) {
+int admin_verify(const struct admin_action *action, int argc, char **argv) {
+    (void)action;
     static const struct argp_option options[] = {
         {"findings", OPTION_FINDINGS, "N", 0, "tell N findings of each check, count the rest (20)",
          0},

@@ -2,6 +2,7 @@
 
 What the broker makes of it is tested where the broker is."""
 
+import hashlib
 import json
 import os
 import re
@@ -114,7 +115,21 @@ def test_what_a_source_may_publish_has_to_be_said(admin, keys):
     (["source", "set", "permits"], "say what to change"),
     (["source", "rotate", "permits"], "--key"),
     (["source", "remove", "permits"], "'remove'"),
-    (["follower", "add", "gateway"], "--key"),
+    (["follower", "add", "gateway", "--audience", "full"], "--key"),
+    (["follower", "add", "gateway", "--key", "k" * 40], "say what gateway may see: --audience"),
+    (["follower", "add", "gateway", "--audience", "staff,all"], "there is no audience 'all'"),
+    (["follower", "set", "gateway"], "say what gateway may see: --audience"),
+    (["token", "add", "desk"], "--audience staff or public"),
+    (["token", "add", "desk", "--audience", "full"], "for staff or for public"),
+    (["token", "add", "desk", "--audience", "staff", "--expires", "soon"], "'soon'"),
+    (["token", "add", "desk", "--audience", "staff", "--expires", "3651d"], "at most 3650d"),
+    (["token", "add", "desk", "--audience", "staff", "--expires", "0"], "--expires '0'"),
+    (["token", "add", "desk", "--audience", "staff", "--region", ""], "leave the option out"),
+    (["token", "add", "desk", "--audience", "staff", "--region", "32x"], '"32x"'),
+    (["token", "add", "Desk", "--audience", "staff"], '"Desk"'),
+    (["item", "set", "3204"], "--disclosure"),
+    (["item", "set", " 3204", "--disclosure", "full"], "item_code"),
+    (["item", "set", "", "--disclosure", "full"], "item_code"),
     (["verify", "--findings", "many"], "'many'"),
     (["audit", "--limit", "0"], "'0'"),
     (["source"], "say what to do"),
@@ -128,7 +143,7 @@ def test_a_wrong_command_line(admin, words, said):
 def test_a_key_belongs_to_one_alone(admin, keys, database):
     keys("one"), keys("two")
     admin("source", "add", "permits", "--key", "one.pub", "--everything")
-    admin("follower", "add", "gateway", "--key", "two.pub")
+    admin("follower", "add", "gateway", "--key", "two.pub", "--audience", "full")
     said = admin("source", "add", "fire", "--key", "one.pub", "--everything", status=1).stderr
     assert "belongs to the source permits" in said
     said = admin("source", "add", "fire", "--key", "two.pub", "--everything", status=1).stderr
@@ -221,8 +236,12 @@ def test_every_change_moves_the_revision_that_brokers_look_at(admin, keys, datab
     for words in (["source", "set", "permits", "--rate", 1], ["source", "disable", "permits"],
                   ["source", "rotate", "permits", "--key", "b.pub"],
                   ["source", "rotate", "permits", "--done"],
-                  ["follower", "add", "gateway", "--key", "c.pub"],
-                  ["follower", "disable", "gateway"]):
+                  ["follower", "add", "gateway", "--key", "c.pub", "--audience", "staff"],
+                  ["follower", "set", "gateway", "--audience", "public"],
+                  ["follower", "disable", "gateway"],
+                  ["token", "add", "desk", "--audience", "staff"], ["token", "revoke", "desk"],
+                  ["token", "remove", "desk"], ["item", "set", "3204", "--disclosure", "office"],
+                  ["item", "remove", "3204"]):
         before = revision()
         admin(*words)
         assert revision() > before, words
@@ -232,11 +251,14 @@ def test_every_change_moves_the_revision_that_brokers_look_at(admin, keys, datab
 
 def test_followers(admin, keys):
     key, new = keys("gateway"), keys("new")
-    admin("follower", "add", "gateway", "--key", "gateway.pub", "--no-live")
-    assert listed(admin, "follower")["gateway"]["keys"] == [key]
+    admin("follower", "add", "gateway", "--key", "gateway.pub", "--no-live",
+          "--audience", "public,applicant")
+    gateway = listed(admin, "follower")["gateway"]
+    assert gateway["keys"] == [key] and gateway["audiences"] == ["public", "applicant"]
     assert "streams" in admin("follower", "list").stdout
-    said = admin("follower", "add", "gateway", "--key", "new.pub", status=1).stderr
-    assert "follower gateway already" in said
+    said = admin("follower", "add", "gateway", "--key", "new.pub", "--audience", "full",
+                 status=1).stderr
+    assert "follower gateway already" in said and "follower set" in said
     admin("follower", "rotate", "gateway", "--key", "new.pub")
     admin("follower", "rotate", "gateway", "--done")
     admin("follower", "disable", "gateway")
@@ -246,9 +268,107 @@ def test_followers(admin, keys):
     admin("follower", "enable", "gateway")
     assert listed(admin, "follower")["gateway"]["enabled"]
     said = admin("follower", "add", "d", "--key", key, "--no-live", "--no-streams",
-                 status=2).stderr
+                 "--audience", "full", status=2).stderr
     assert "nothing to follow" in said
     assert {entry["subject"] for entry in audit(admin, "--subject", "gateway")} == {"gateway"}
+
+
+def test_what_a_follower_may_see_is_changed(admin, keys):
+    keys("gateway")
+    shown = admin("follower", "add", "gateway", "--key", "gateway.pub", "--audience", "staff",
+                  "--audience", "public,staff").stdout
+    assert "staff, public" in shown
+    shown = admin("follower", "set", "gateway", "--audience", "applicant").stdout
+    assert "applicant" in shown and "staff" not in shown
+    entry = audit(admin)[-1]
+    assert (entry["action"], entry["subject"]) == ("follower set", "gateway")
+    assert entry["detail"] == ("was: streams and live feed; audience staff, public;"
+                               " is: streams and live feed; audience applicant")
+    said = admin("follower", "set", "nobody", "--audience", "staff", status=1).stderr
+    assert 'no follower "nobody"' in said
+
+
+# Tokens.
+
+def test_a_token_is_shown_once_and_kept_as_a_digest(admin, database):
+    done = admin("token", "add", "desk", "--audience", "staff", "--agency", "新北区",
+                 "--agency", "武进区", "--region", "3204", "--item", "I-", "--expires", "12h")
+    token = done.stdout.strip()
+    assert re.fullmatch(r"wbt_[A-Za-z0-9_-]{43}", token)
+    assert "desk is good for 12h" in done.stderr and token not in done.stderr
+    digest = hashlib.sha256(token.encode()).digest()
+    stored, = rows(database, "SELECT digest, regions, extract(epoch FROM expires_at - since)"
+                             " FROM waybill.token")
+    assert (bytes(stored[0]), stored[1], int(stored[2])) == (digest, ["3204"], 12 * 3600)
+    dump = str(rows(database, "SELECT * FROM waybill.token, waybill.audit"))
+    assert token not in dump and token[4:] not in dump
+    entry, = audit(admin)
+    assert (entry["action"], entry["subject"]) == ("token add", "desk")
+    said = "staff; agency 新北区 or 武进区; region 3204; item I-; until "
+    assert entry["detail"].startswith(said)
+    shown = listed(admin, "token")["desk"]
+    assert shown["agencies"] == ["新北区", "武进区"] and shown["state"] == "valid"
+    assert (shown["audience"], shown["items"]) == ("staff", ["I-"]) and shown["expires"]
+    assert "agency 新北区* or 武进区*, region 3204*" in admin("token", "list").stdout
+
+
+def test_two_tokens_differ_and_a_name_is_taken_once(admin):
+    made = [json.loads(admin("token", "add", name, "--audience", "public", "--json").stdout)
+            for name in ("one", "two")]
+    assert [entry["name"] for entry in made] == ["one", "two"]
+    assert made[0]["token"] != made[1]["token"]
+    done = admin("token", "add", "one", "--audience", "staff", status=1)
+    assert "there is a token one already" in done.stderr and done.stdout == ""
+    assert listed(admin, "token")["one"]["audience"] == "public"
+
+
+def test_tokens_are_revoked_expire_and_are_removed(admin, database):
+    for name in ("desk", "hall", "old"):
+        admin("token", "add", name, "--audience", "staff")
+    assert "revoked" in admin("token", "revoke", "desk").stdout
+    rows(database, "UPDATE waybill.token SET expires_at = now() WHERE name = 'old'")
+    assert {name: token["state"] for name, token in listed(admin, "token").items()} == {
+        "desk": "revoked", "hall": "valid", "old": "expired"}
+    assert "expired" in admin("token", "list").stdout
+    assert admin("token", "remove", "hall").stdout == ""
+    assert set(listed(admin, "token")) == {"desk", "old"}
+    admin("token", "add", "hall", "--audience", "public")  # the name is free again
+    for action in ("revoke", "remove"):
+        assert 'no token "nobody"' in admin("token", action, "nobody", status=1).stderr
+    assert [entry["action"] for entry in audit(admin, "--limit", "3")] == [
+        "token revoke", "token remove", "token add"]
+
+
+def test_there_are_not_more_tokens_than_a_broker_holds(admin, database):
+    admin("token", "list", status=1)  # there is no schema yet
+    admin("item", "set", "1", "--disclosure", "full")
+    rows(database, "INSERT INTO waybill.token (name, digest, audience, expires_at) SELECT"
+                   " 't' || n, sha256(n::text::bytea), 'public', now()"
+                   " FROM generate_series(1, 10000) n")
+    said = admin("token", "add", "one-more", "--audience", "public", status=1).stderr
+    assert "10000 tokens" in said and "token remove" in said
+
+
+# Items.
+
+def test_items_say_what_is_disclosed(admin):
+    admin("item", "set", "3204", "--disclosure", "office")
+    shown = admin("item", "set", "320411", "--disclosure", "number").stdout
+    assert "320411*" in shown and "number" in shown
+    admin("item", "set", "3204", "--disclosure", "full")
+    listing = [json.loads(line) for line in admin("item", "list", "--json").stdout.splitlines()]
+    assert listing == [{"code": "3204", "disclosure": "full"},
+                       {"code": "320411", "disclosure": "number"}]
+    assert admin("item", "remove", "3204").stdout == ""
+    assert "3204*" not in admin("item", "list").stdout
+    assert 'no rule for the item "3204"' in admin("item", "remove", "3204", status=1).stderr
+    said = admin("item", "set", "3204", "--disclosure", "name", status=1).stderr
+    assert 'no disclosure "name"' in said and "full, title, number or office" in said
+    assert [(entry["action"], entry["subject"], entry["detail"]) for entry in audit(admin)] == [
+        ("item set", "3204", "was: none; is: office"),
+        ("item set", "320411", "was: none; is: number"),
+        ("item set", "3204", "was: office; is: full"),
+        ("item remove", "3204", "was: full")]
 
 
 # The database.

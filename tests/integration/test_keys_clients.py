@@ -178,7 +178,8 @@ class TestTheRealBroker:
         said = cli("publish", "--source", "permits", "--timeout", "5", "-", input=EVENT, status=1)
         assert UNKNOWN in said.stderr
         cli("admin", "source", "add", "permits", "--key", "permits.key.pub", "--everything")
-        cli("admin", "follower", "add", "board", "--key", "board.key.pub")
+        cli("admin", "follower", "add", "board", "--key", "board.key.pub",
+            "--audience", "full")
         done = cli("publish", "--source", "permits", "--timeout", "30", "-", input=EVENT)
         assert done.stdout.startswith("offset 1 ")
         cli.use(WAYBILL_KEY_FILE="board.key")
@@ -187,7 +188,8 @@ class TestTheRealBroker:
 
     def test_takeover_with_keys(self, keyed, cli, tmp_path):
         cli("admin", "source", "add", "permits", "--key", "permits.key.pub", "--everything")
-        cli("admin", "follower", "add", "board", "--key", "board.key.pub")
+        cli("admin", "follower", "add", "board", "--key", "board.key.pub",
+            "--audience", "full")
         gateway = Gateway(
             ",".join(broker.streams for broker in keyed), tmp_path / "logs" / "gateway.log",
             arguments=["--server-key", str(tmp_path / "broker.key.pub"),

@@ -1,6 +1,6 @@
-/* Administers a Waybill database: who may publish and follow, and whether the log is sound. Works
- * on the database directly, with or without a broker running; a running one notices within a
- * second. Everything here waits for the database.
+/* Administers a Waybill database: who may publish, follow and see what, and whether the log is
+ * sound. Works on the database directly, with or without a broker running; a running one notices
+ * within a second. Everything here waits for the database.
  *
  * Functions return 0, or -1 and err; nothing was changed then. Every change and its entry in the
  * audit are one transaction. What a callback is given lasts until it returns. */
@@ -66,12 +66,16 @@ int wb_admin_sources(wb_admin *admin, void (*fn)(void *arg, const struct wb_admi
 
 struct wb_admin_follower {
     const char *name;
-    bool enabled;        /* as listed */
-    bool streams, live;  /* what it may use; one of them at least */
-    const char *keys[2]; /* one at least */
-    int64_t since_us;    /* as listed */
+    bool enabled;                   /* as listed */
+    bool streams, live;             /* what it may use; one of them at least */
+    const char *keys[2];            /* one at least */
+    struct wb_admin_list audiences; /* full, staff, applicant, public; one at least */
+    int64_t since_us;               /* as listed */
 };
 int wb_admin_follower_add(wb_admin *admin, const struct wb_admin_follower *follower,
+                          struct wb_error *err);
+/* Replaces what it may ask for. */
+int wb_admin_follower_set(wb_admin *admin, const char *name, const struct wb_admin_list *audiences,
                           struct wb_error *err);
 int wb_admin_follower_enable(wb_admin *admin, const char *name, bool enabled, struct wb_error *err);
 int wb_admin_follower_rotate(wb_admin *admin, const char *name, const char *new_key,
@@ -80,6 +84,35 @@ int wb_admin_follower_retire(wb_admin *admin, const char *name, struct wb_error 
 int wb_admin_followers(wb_admin *admin,
                        void (*fn)(void *arg, const struct wb_admin_follower *follower), void *arg,
                        struct wb_error *err);
+
+/* The token of somebody who follows through a gateway. */
+struct wb_admin_token {
+    const char *name;
+    const char *audience;                          /* staff or public */
+    struct wb_admin_list agencies, regions, items; /* prefixes; empty: any */
+    bool enabled, expired;                         /* as listed */
+    int64_t since_us, expires_us;                  /* as listed */
+};
+#define WB_ADMIN_TOKEN_TEXT 64
+/* Makes one that is good for lasts_ms from now. Its text is given here alone: kept is what tells
+ * whether a text is it. */
+int wb_admin_token_add(wb_admin *admin, const struct wb_admin_token *token, int64_t lasts_ms,
+                       char text[WB_ADMIN_TOKEN_TEXT], struct wb_error *err);
+/* For good: what it opened is closed within a second. */
+int wb_admin_token_revoke(wb_admin *admin, const char *name, struct wb_error *err);
+int wb_admin_token_remove(wb_admin *admin, const char *name, struct wb_error *err);
+int wb_admin_tokens(wb_admin *admin, void (*fn)(void *arg, const struct wb_admin_token *token),
+                    void *arg, struct wb_error *err);
+
+/* What applicants see of who handles their case: full, title, number or office. */
+struct wb_admin_item {
+    const char *code; /* of the items that begin so; of several the longest counts */
+    const char *disclosure;
+};
+int wb_admin_item_set(wb_admin *admin, const struct wb_admin_item *item, struct wb_error *err);
+int wb_admin_item_remove(wb_admin *admin, const char *code, struct wb_error *err);
+int wb_admin_items(wb_admin *admin, void (*fn)(void *arg, const struct wb_admin_item *item),
+                   void *arg, struct wb_error *err);
 
 struct wb_admin_entry {
     int64_t at_us;
