@@ -152,9 +152,13 @@ int session_fd(const struct session *session) {
     return session->ready;
 }
 
+void session_kick(struct session *session) {
+    (void)!eventfd_write(session->kick, 1);
+}
+
 void session_rearm(struct session *session) {
     if (dealer_ready(session->dealer) || dealer_due_us(session->dealer) <= monotonic_us())
-        (void)!eventfd_write(session->kick, 1);
+        session_kick(session);
 }
 
 void session_wait(struct session *session, int timeout_ms) {

@@ -70,6 +70,8 @@ uint32_t session_credit_max(const struct session *session);
 /* Readable whenever session_process has something to read, however the socket's own edges were used
  * up; see session_rearm. */
 int session_fd(const struct session *session);
+/* Makes it readable: there is something to say. */
+void session_kick(struct session *session);
 /* To be called before control goes back to the user's loop. */
 void session_rearm(struct session *session);
 /* Waits until there is something to process, or for at most timeout_ms. A signal ends it. */

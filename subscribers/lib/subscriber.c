@@ -26,6 +26,9 @@ static void on_message(void *arg, const broker_message *message) {
     case WAYBILL__V1__BROKER_MESSAGE__BODY_SUBSCRIBED:
         subscriptions_subscribed(arg, message->subscribed);
         break;
+    case WAYBILL__V1__BROKER_MESSAGE__BODY_FOLLOWED:
+        subscriptions_followed(arg, message->followed);
+        break;
     case WAYBILL__V1__BROKER_MESSAGE__BODY_CASE_ANSWER:
         requests_answer(arg, message->case_answer);
         break;

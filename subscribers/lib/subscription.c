@@ -8,6 +8,7 @@
 #include "proto/bounds.h"
 #include "proto/problem.h"
 #include "proto/wire.h"
+#include "subscribers/lib/following.h"
 #include "subscribers/lib/subscriber.h"
 
 #define ARENA_BYTES ((size_t)32 * 1024 * 1024) /* a decoded message of LIMIT_MESSAGE_BYTES */
@@ -27,6 +28,7 @@ struct wb_subscription {
     wb_subscriber *subscriber;
     uint64_t number; /* in the session; 0 before the first */
     wb_filter *filter;
+    struct following *following;         /* by case; else NULL */
     struct wb_subscribe_options options; /* its token is the subscription's own */
     wb_audience audience;                /* that the broker said */
     wb_record_fn *record;                /* NULL: read by wb_subscription_next */
@@ -113,6 +115,7 @@ static void release(wb_subscription *subscription) {
     if (subscription->filter)
         protobuf_c_message_free_unpacked(&subscription->filter->base, NULL);
     free((char *)subscription->options.token);
+    following_free(subscription->following);
     free(subscription);
 }
 
@@ -131,8 +134,8 @@ static void subscribe(wb_subscription *subscription) {
     drop_all(subscription);
     subscription->number = ++subscriber->numbers;
     subscription->window = window_of(subscription);
-    subscription->credit = subscription->window;
-    subscription->used = 0;
+    subscription->credit = subscription->following ? 0 : subscription->window;
+    subscription->used = subscription->window - subscription->credit;
     subscription->through = subscription->cursor;
     subscription->retry_us = 0;
 
@@ -144,6 +147,9 @@ static void subscribe(wb_subscription *subscription) {
     body.filter = subscription->filter;
     body.credit = subscription->credit;
     body.audience = subscription->options.audience;
+    body.by_case = subscription->following != NULL;
+    if (subscription->following)
+        following_ended(subscription->following);
     if (subscription->options.token)
         body.token = (char *)subscription->options.token;
     if (subscription->cursor == WB_FROM_NOW) {
@@ -166,6 +172,8 @@ static void unsubscribe(wb_subscription *subscription) {
 }
 
 static void give_credit(wb_subscription *subscription) {
+    if (subscription->following && !following_complete(subscription->following))
+        return;
     if (subscription->used * 2 < subscription->window || !subscription->used)
         return;
     Waybill__V1__Credit body = WAYBILL__V1__CREDIT__INIT;
@@ -316,6 +324,20 @@ void subscriptions_subscribed(wb_subscriber *subscriber,
     if (!subscription->begun)
         subscription->head = subscribed->head_offset;
     subscription->begun = true;
+    if (subscription->following)
+        following_begun(subscription->following, subscription->number, subscription->cursor);
+}
+
+void subscriptions_followed(wb_subscriber *subscriber, const Waybill__V1__Followed *followed) {
+    wb_subscription *subscription = find(subscriber, followed->subscription);
+    if (!subscription || subscription->error.code)
+        return;
+    subscription->calling = true;
+    if (!subscription->following || !following_answer(subscription->following, followed))
+        fail(subscription, "the broker answered for a case that it was not asked for");
+    subscription->calling = false;
+    if (subscription->closed)
+        release(subscription);
 }
 
 void subscriptions_refuse(wb_subscriber *subscriber, const Waybill__V1__Refusal *refusal) {
@@ -349,8 +371,11 @@ static void begin_again(wb_subscriber *subscriber, wb_subscription *subscription
 void subscriptions_tend(wb_subscriber *subscriber, int64_t now_us) {
     if (!session_is_open(subscriber->session))
         return;
-    for (size_t i = 0; i < subscriber->subscription_count; i++)
+    for (size_t i = 0; i < subscriber->subscription_count; i++) {
+        if (subscriber->subscriptions[i]->following)
+            following_tend(subscriber->subscriptions[i]->following);
         give_credit(subscriber->subscriptions[i]);
+    }
     for (size_t i = 0; i < subscriber->subscription_count; i++) {
         wb_subscription *subscription = subscriber->subscriptions[i];
         if (subscription->retry_us && subscription->retry_us <= now_us) {
@@ -416,7 +441,12 @@ static int set_up(wb_subscription *subscription, const wb_filter *filter,
     const char *token = subscription->options.token;
     subscription->options.token = token ? strdup(token) : NULL;
     subscription->filter = filter ? copy_filter(filter) : NULL;
-    bool whole = (!token || subscription->options.token) && (!filter || subscription->filter);
+    wb_place_fn *answered = subscription->options.answered;
+    if (answered)
+        subscription->following =
+            following_new(subscription->subscriber->session, answered, subscription->arg);
+    bool whole = (!token || subscription->options.token) && (!filter || subscription->filter) &&
+                 (!answered || subscription->following);
     return whole ? append(subscription->subscriber, subscription) : -1;
 }
 
@@ -426,9 +456,15 @@ wb_subscription *wb_subscribe_with(wb_subscriber *subscriber, uint64_t after_off
                                    void *arg, struct wb_error *err) {
     if (filter && check_filter(filter, err))
         return NULL;
+    if (options && options->answered && (filter || !record)) {
+        problem(err, WB_E_USAGE, "a subscription by case has a function for records and no filter");
+        return NULL;
+    }
     wb_subscription *subscription = calloc(1, sizeof *subscription);
-    if (subscription)
+    if (subscription) {
         subscription->subscriber = subscriber;
+        subscription->arg = arg;
+    }
     if (!subscription || set_up(subscription, filter, options)) {
         if (subscription)
             release(subscription);
@@ -436,7 +472,6 @@ wb_subscription *wb_subscribe_with(wb_subscriber *subscriber, uint64_t after_off
         return NULL;
     }
     subscription->record = record;
-    subscription->arg = arg;
     subscription->cursor = after_offset;
     if (session_is_open(subscriber->session))
         subscribe(subscription);
@@ -461,8 +496,25 @@ void wb_subscription_close(wb_subscription *subscription) {
         session_rearm(subscription->subscriber->session);
     take_out(subscription->subscriber, subscription);
     subscription->closed = true;
+    if (subscription->following)
+        following_silence(subscription->following);
     if (!subscription->calling)
         release(subscription);
+}
+
+wb_place *wb_follow(wb_subscription *subscription, const char *case_no, const char *code,
+                    uint64_t after_offset, void *owner, struct wb_error *err) {
+    if (!subscription->following) {
+        problem(err, WB_E_USAGE, "the subscription is not by case");
+        return NULL;
+    }
+    if (subscription->error.code) {
+        if (err)
+            *err = subscription->error;
+        return NULL;
+    }
+    return following_add(subscription->following, case_no, code ? code : "", after_offset, owner,
+                         err);
 }
 
 /* A record that has come already. 1, or 0. */

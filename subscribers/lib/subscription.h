@@ -6,7 +6,10 @@
  * for records that were handed out, so that a slow caller slows the broker and not the memory.
  *
  * When the session is opened anew the subscription begins again, under a new number, behind the
- * last record that was handed out; what waits is dropped, for it will come again. */
+ * last record that was handed out; what waits is dropped, for it will come again.
+ *
+ * A subscription by case gets its first credit when all its places have been named (following.h).
+ */
 #ifndef SUBSCRIBER_SUBSCRIPTION_H
 #define SUBSCRIBER_SUBSCRIPTION_H
 
@@ -20,6 +23,7 @@
 void subscriptions_opened(wb_subscriber *subscriber);
 void subscriptions_deliver(wb_subscriber *subscriber, zmq_msg_t *message);
 void subscriptions_subscribed(wb_subscriber *subscriber, const Waybill__V1__Subscribed *subscribed);
+void subscriptions_followed(wb_subscriber *subscriber, const Waybill__V1__Followed *followed);
 void subscriptions_refuse(wb_subscriber *subscriber, const Waybill__V1__Refusal *refusal);
 /* Gives credit to those that callbacks have used, and begins again what had to wait. */
 void subscriptions_tend(wb_subscriber *subscriber, int64_t now_us);

@@ -345,6 +345,22 @@ class TestDocument:
         missing = run("A-99")
         assert missing.returncode == 1 and "no such case" in missing.stderr
 
+    def test_the_fourth_program_follows_cases(self, log, broker, installed, cli):
+        log(numbered(1, 9))
+        codes = {case: json.loads(cli("link", case, "--json").stdout)["code"]
+                 for case in ("A-1", "A-2")}
+        program = subprocess.Popen(
+            [installed(3), broker.streams, "A-1", codes["A-1"], "A-2", codes["A-1"]], text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=clean_environment())
+        try:
+            assert program.stderr.readline() == "A-2 is not followed\n"
+            assert program.stdout.readline() == "A-1: 2 events so far\n"
+            log(numbered(10, 17, step="收件"))
+            assert program.stdout.readline() == "15 A-1 收件\n"
+        finally:
+            program.kill()
+            program.wait()
+
     def test_the_live_feed(self, log, broker, proto, tmp_path):
         directory = os.path.dirname(os.path.dirname(os.path.dirname(proto.event.__file__)))
         script = Program(["/usr/bin/python3", "-c", blocks("python")[0], broker.live],

@@ -32,6 +32,7 @@ void peer_start(struct streams_peer *peer) {
     arena_init(&peer->arena, 1 << 20);
     buffer_init(&peer->out, 0);
     buffer_init(&peer->records, 0);
+    buffer_init(&peer->places, 0);
     bind_router(peer, "tcp://127.0.0.1:*");
 }
 
@@ -53,6 +54,7 @@ void peer_stop(struct streams_peer *peer) {
     arena_free(&peer->arena);
     buffer_free(&peer->out);
     buffer_free(&peer->records);
+    buffer_free(&peer->places);
 }
 
 static const client_message *read_now(struct streams_peer *peer) {
@@ -184,6 +186,24 @@ void peer_deliver(struct streams_peer *peer, uint64_t subscription, uint64_t fir
     buffer_clear(&peer->out);
     frame_put_deliver(&peer->out, subscription, through, &peer->records);
     send_out(peer);
+}
+
+void peer_place(struct streams_peer *peer, const char *case_no, Waybill__V1__Outcome outcome,
+                uint64_t through, uint64_t first, uint64_t last) {
+    buffer_clear(&peer->records);
+    for (uint64_t offset = first; offset <= last; offset++) {
+        buffer_clear(&peer->out);
+        put_record(&peer->out, offset);
+        frame_add_place_record(&peer->records, peer->out.data, peer->out.length);
+    }
+    frame_add_place(&peer->places, case_no, outcome, through, &peer->records);
+}
+
+void peer_followed(struct streams_peer *peer, uint64_t subscription) {
+    buffer_clear(&peer->out);
+    frame_put_followed(&peer->out, subscription, &peer->places);
+    send_out(peer);
+    buffer_clear(&peer->places);
 }
 
 void peer_refuse(struct streams_peer *peer, int code, uint64_t subscription, uint64_t request) {

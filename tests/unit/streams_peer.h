@@ -18,7 +18,7 @@ struct streams_peer {
     uint8_t identity[256]; /* of the client that spoke last */
     size_t identity_bytes;
     struct arena arena; /* of the message read last */
-    struct buffer out, records;
+    struct buffer out, records, places;
     uint32_t ping_ms, credit; /* what Welcome announces */
     char *public_url;
     wb_audience audience; /* what Subscribed says */
@@ -46,6 +46,10 @@ void peer_subscribed(struct streams_peer *peer, uint64_t subscription, uint64_t 
 /* Records with the offsets first, first + step … up to last. None if last < first. */
 void peer_deliver(struct streams_peer *peer, uint64_t subscription, uint64_t first, uint64_t last,
                   uint64_t step, uint64_t through);
+/* Adds a place's answer, with the records first to last (none if last < first); then sends all. */
+void peer_place(struct streams_peer *peer, const char *case_no, Waybill__V1__Outcome outcome,
+                uint64_t through, uint64_t first, uint64_t last);
+void peer_followed(struct streams_peer *peer, uint64_t subscription);
 void peer_refuse(struct streams_peer *peer, int code, uint64_t subscription, uint64_t request);
 void peer_answer(struct streams_peer *peer, uint64_t request, char *case_no, int nodes);
 

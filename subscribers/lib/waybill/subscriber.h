@@ -87,11 +87,28 @@ WB_EXPORT wb_subscription *wb_subscribe(wb_subscriber *subscriber, uint64_t afte
                                         const wb_filter *filter, wb_record_fn *record, void *arg,
                                         struct wb_error *err);
 
+typedef struct wb_place wb_place;
+typedef Waybill__V1__PlaceAnswer wb_place_answer;
+
+#define WB_OUTCOME(name) WAYBILL__V1__OUTCOME__OUTCOME_##name
+
+/* What the broker says of a place (wb_follow), once after it was named, and again if it cannot go
+ * on after the session was opened anew. The outcome is
+ *   FOLLOWED  the answer's records are what the case got behind the place's offset, and the rest
+ *             goes to the subscription's record function
+ *   BEHIND    it is followed from through_offset on; what came before, and whether the case is
+ *             there, has to be asked for: wb_case_request
+ *   REFUSED   the code is not the case's
+ *   FULL      the broker follows no further cases for this subscription
+ * The answer lasts until the function returns. It may follow and unfollow. */
+typedef void wb_place_fn(void *arg, wb_place *place, const wb_place_answer *answer);
+
 /* What else there is to say of a subscription; all of it is copied. */
 struct wb_subscribe_options {
     wb_audience audience;   /* UNSPECIFIED: the widest that the session may ask for */
     const char *token;      /* of somebody for whom the session asks; NULL: none */
     uint32_t credit_events; /* the most that the broker may send ahead; 0: 4,096 */
+    wb_place_fn *answered;  /* by case: nothing but what is followed by wb_follow; else NULL */
 };
 
 /* The same with options, which may be NULL. What the session or the token may not see ends the
@@ -117,6 +134,21 @@ WB_EXPORT bool wb_subscription_begun(const wb_subscription *subscription);
 WB_EXPORT wb_audience wb_subscription_audience(const wb_subscription *subscription);
 /* Why it was refused, or NULL: a refused subscription delivers nothing more. */
 WB_EXPORT const struct wb_error *wb_subscription_error(const wb_subscription *subscription);
+
+/* Follows a case on a subscription by case, with the code from its receipt (NULL for those who may
+ * see every case), from after_offset: all of its events up to there are known; WB_FROM_NOW: nothing
+ * is known, which is answered BEHIND. Named to the broker from within wb_subscriber_process, and
+ * again by itself whenever the session is opened anew: nothing is missed. A case may be followed
+ * several times; its records come once, and may come again from before a place's offset. Up to
+ * 131,072 places; further ones are WB_E_BUSY. The place is the caller's until wb_unfollow, or until
+ * the subscription is closed. */
+WB_EXPORT wb_place *wb_follow(wb_subscription *subscription, const char *case_no, const char *code,
+                              uint64_t after_offset, void *owner, struct wb_error *err);
+/* Also before its answer, which does not come then. NULL is allowed. */
+WB_EXPORT void wb_unfollow(wb_place *place);
+/* What its user wants to find again in the answer. */
+WB_EXPORT void wb_place_own(wb_place *place, void *owner);
+WB_EXPORT void *wb_place_owner(const wb_place *place);
 
 /* Called exactly once: with the answer, or with NULL and the error (WB_E_CASE_NOT_FOUND,
  * WB_E_TIMEOUT, …). The answer lasts until the function returns. */
