@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "broker/access/token.h"
+#include "broker/audience/audience.h"
 #include "broker/cases/anomaly.h"
 #include "broker/cases/code.h"
 #include "broker/cases/opened.h"
@@ -102,6 +103,15 @@ static bool may_see(const struct query *q, const struct history *h) {
     return !q->right.token || grant_covers(&q->right.token->grant, &scope);
 }
 
+/* What leaves is for the one who asked. */
+static bool narrow(const struct query *q, Waybill__V1__CaseAnswer *a, struct arena *arena) {
+    a->audience = q->right.audience;
+    for (size_t i = 0; i < a->n_nodes; i++)
+        if (!audience_narrow_record(q->rooms->access, a->audience, a->nodes[i]->record, arena))
+            return false;
+    return audience_narrow_state(q->rooms->access, a->audience, a->state, arena);
+}
+
 static int not_found(struct wb_error *err) {
     return problem(err, WB_E_CASE_NOT_FOUND, "number and code do not belong together");
 }
@@ -127,6 +137,8 @@ static int answer(const struct query *q, const struct log_record *records, size_
     code_of_case(case_no, code);
     a.request = q->request;
     a.state = &history.state;
+    if (!narrow(q, &a, arena))
+        return problem(err, WB_E_BUSY, "the history of %s needs too much memory", q->case_no);
     /* The events of one commit become visible together, so an event behind the head that was seen
      * already stands for all of its batch. */
     a.through_offset = history.state.last_offset > q->head ? history.state.last_offset : q->head;

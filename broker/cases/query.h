@@ -15,6 +15,7 @@
 
 #define QUERY_REFUSE_MS 50 /* much longer than reading and computing a case takes */
 
+struct access;
 struct buffer;
 struct query;
 struct reader;
@@ -24,6 +25,7 @@ struct token;
 struct query_rooms {
     uv_loop_t *loop;
     struct reader *reader;
+    const struct access *access;
     int64_t code_life_ms; /* after its end a case opens with its code for so long; 0: always */
 };
 

@@ -260,8 +260,10 @@ struct desk *desk_new(uv_loop_t *loop, void *context, const struct endpoint_opti
                                      .reader = reader,
                                      .access = endpoint->access,
                                      .credit_max = options->credit_events};
-    d->query_rooms =
-        (struct query_rooms){.loop = loop, .reader = reader, .code_life_ms = options->code_life_ms};
+    d->query_rooms = (struct query_rooms){.loop = loop,
+                                          .reader = reader,
+                                          .access = endpoint->access,
+                                          .code_life_ms = options->code_life_ms};
     d->shut = true;
     problem(&d->why, WB_E_NOT_READY, "the broker has just started");
     d->endpoint = endpoint_new(loop, context, endpoint, &role, err);

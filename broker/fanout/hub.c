@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/fanout/ready.h"
 #include "broker/fanout/trail.h"
 #include "broker/journal/record.h"
 #include "broker/meter.h"
@@ -11,6 +12,7 @@
 struct block {
     uint64_t first;
     size_t count, bytes;
+    struct ready ready;
     struct log_record records[];
 };
 
@@ -51,6 +53,7 @@ static void drop_oldest(struct hub *h) {
     h->bytes -= b->bytes;
     h->oldest = (h->oldest + 1) % h->size;
     h->count--;
+    ready_free(&b->ready);
     free(b);
 }
 
@@ -84,6 +87,7 @@ static struct block *copy_block(const struct log_record *records, size_t count) 
     b->first = records[0].offset;
     b->count = count;
     b->bytes = bytes;
+    b->ready = (struct ready){0};
     uint8_t *at = (uint8_t *)&b->records[count];
     for (size_t i = 0; i < count; i++) {
         b->records[i] = records[i];
@@ -161,22 +165,32 @@ uint64_t hub_head(const struct hub *h) {
     return h->head;
 }
 
-const struct log_record *hub_run(const struct hub *h, uint64_t offset, size_t *count) {
+static bool covers(const struct block *b, uint64_t offset) {
+    return offset >= b->first && offset < b->first + b->count;
+}
+
+/* NULL if the hub does not hold it. Who follows live asks for the newest. */
+static struct block *find_block(const struct hub *h, uint64_t offset) {
     size_t low = 0, high = h->count;
-    *count = 0;
+    if (high && covers(block_at(h, high - 1), offset))
+        return block_at(h, high - 1);
     while (low < high) {
         size_t middle = (low + high) / 2;
-        const struct block *b = block_at(h, middle);
-        if (offset < b->first) {
+        struct block *b = block_at(h, middle);
+        if (covers(b, offset))
+            return b;
+        if (offset < b->first)
             high = middle;
-        } else if (offset >= b->first + b->count) {
+        else
             low = middle + 1;
-        } else {
-            *count = b->count - (size_t)(offset - b->first);
-            return &b->records[offset - b->first];
-        }
     }
     return NULL;
+}
+
+const struct log_record *hub_run(const struct hub *h, uint64_t offset, size_t *count) {
+    const struct block *b = find_block(h, offset);
+    *count = b ? b->count - (size_t)(offset - b->first) : 0;
+    return b ? &b->records[offset - b->first] : NULL;
 }
 
 const struct log_record *hub_record(const struct hub *h, uint64_t offset) {
@@ -207,6 +221,16 @@ const struct log_record *hub_before(const struct hub *h, const struct log_record
 
 struct slice hub_event(struct hub *h, const struct log_record *record,
                        Waybill__V1__Audience audience) {
-    (void)h;
-    return audience == WAYBILL__V1__AUDIENCE__AUDIENCE_FULL ? record->event : (struct slice){0};
+    if (audience == WAYBILL__V1__AUDIENCE__AUDIENCE_FULL)
+        return record->event;
+    struct block *b = find_block(h, record->offset);
+    size_t before = b ? b->ready.bytes : 0;
+    struct slice event = b ? ready_event(&b->ready, h->access, audience, b->count,
+                                         record - b->records, record->event)
+                           : (struct slice){0};
+    if (b) {
+        b->bytes += b->ready.bytes - before;
+        h->bytes += b->ready.bytes - before;
+    }
+    return event;
 }

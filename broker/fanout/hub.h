@@ -15,7 +15,8 @@ struct access;
 struct hub;
 struct log_record;
 
-/* Keeps at most so many bytes, and always the newest batch. access: for hub_event; outlives it. */
+/* Keeps at most so many bytes, also of what was made ready for audiences, and always the newest
+ * batch. access: for hub_event; outlives it. */
 struct hub *hub_new(size_t bytes_max, const struct access *access);
 void hub_free(struct hub *hub);
 

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "broker/fanout/audience.h"
+#include "broker/audience/audience.h"
 #include "broker/fanout/follow.h"
 #include "broker/fanout/hub.h"
 #include "broker/fanout/places.h"

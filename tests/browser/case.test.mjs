@@ -55,7 +55,7 @@ describe('a case page', () => {
         await page.goto(await begin('苏D-2026-001'));
         const text = (id) => page.getByTestId(id).first().innerText();
         assert.match(await text('headline'), /审查/);
-        assert.match(await text('who'), /王芳/);
+        assert.match(await text('who'), /王首席代表/);
         assert.match(await text('who'), /建设工程许可科/);
         assert.match(await text('case-no'), /苏D-2026-001/);
         // A text is a text, whatever it holds.

@@ -125,5 +125,44 @@ def test_the_json_example():
             assert members <= known
 
 
+AUDIENCES = {"DROP": "", "KEEP": "kept", "CASE": "kept", "MASK": "masked", "WHOLE": "whole",
+             "LINK": "whole", "WORD": "known", "DISCLOSE": "disclosed"}
+
+
+def rules():
+    """The table of redact.c: part, number, name, wire type, and a deed for each audience."""
+    source = (ROOT / "broker" / "audience" / "redact.c").read_text()
+    table = source.split("static const struct rule rules", 1)[1].split("clang-format on", 1)[0]
+    found = []
+    for part, body in re.findall(r"^    \[(\w+)\] = \{\n(.*?)^    \},", table, re.S | re.M):
+        for row in re.findall(r'^        \[(\d+)\] = \{"([\w.]+)", WIRE_(\w+), '
+                              r"\{(\w+), (\w+), (\w+)\}, (\w+)\},$", body, re.M):
+            found.append((part, int(row[0]), row[1], row[2], row[3:6], row[6]))
+        assert len([row for row in found if row[0] == part]) == body.count("\n")
+    return found
+
+
+def test_audiences():
+    """The document has every field that is not a part, and says of each what the code does."""
+    in_code = {name: [AUDIENCES[deed] for deed in deeds]
+               for _, _, name, _, deeds, inside in rules() if inside == "0"}
+    documented = {row[0].strip("`"): row[1:] for row in table("Audiences", "field")}
+    assert documented == in_code
+
+
+def test_every_field_has_an_audience(proto):
+    """A field that is added to event.proto needs a decision about who may see it."""
+    parts = {"EVENT": proto.Event, "HANDLER": proto.Handler, "NOTICE": proto.Notice,
+             "SPECIAL": proto.SpecialProcedure, "EXTENSION": proto.Extension,
+             "DECISION": proto.Decision, "ALERT": proto.Alert}
+    declared = set()
+    for part, message in parts.items():
+        for field in message.DESCRIPTOR.fields:
+            wire = "BYTES" if field.type in (field.TYPE_STRING, field.TYPE_MESSAGE) else "VARINT"
+            declared.add((part, field.number, field.name, wire))
+    assert {(part, number, name.split(".")[-1], wire)
+            for part, number, name, wire, _, _ in rules()} == declared
+
+
 def test_nothing_is_left_to_fill_in():
     assert not re.search(r"^[A-Z]+(-[A-Z]+)+$", DOCUMENT, re.M)
