@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from support import wait
+from support import namespace, wait
 from support.waybill import Gateway, metric
 
 WRONG = "ZZZZ-ZZZZ-ZZZZ"
@@ -311,6 +311,81 @@ class TestClients:
         wait.until(lambda: ask(gateway, f"/c/A-1/{code}")[0] == 200, 5, "room")
         for line in held:
             line.close()
+
+
+@pytest.fixture
+def outside(broker, tmp_path):
+    """outside("--option=value", …): a gateway that another machine reaches, and a function that
+    connects to it from there; .silence() cuts the line."""
+    why_not = namespace.why_not()
+    if why_not:
+        pytest.skip(why_not)
+    made = []
+
+    def make(*arguments):
+        net = namespace.Namespace()
+        made.append(net)
+        gateway = Gateway(broker.streams, tmp_path / "logs" / "outside.log", arguments=arguments)
+        place = gateway.argv.index("--listen") + 1
+        gateway.argv[place] += f" {net.host}:{gateway.port}"
+        made.insert(0, gateway)
+        return gateway.start(), net.connector(gateway.port, net.host), net
+    yield make
+    for one in made:
+        one.close() if isinstance(one, Gateway) else one.remove()
+
+
+class TestStrangers:
+    def test_one_block_does_not_take_all_connections(self, outside, office):
+        _, code = office("A-1")
+        gateway, connect, _ = outside("--block-connections=20", "--request-time=2s")
+        held = [connect() for _ in range(20)]
+        for line in held:
+            line.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nX-")  # and no more than that
+        refused = connect()
+        refused.settimeout(10)
+        assert refused.recv(65536).startswith(b"HTTP/1.1 429 Too Many Requests\r\n")
+        refused.close()
+        assert ask(gateway, f"/c/A-1/{code}")[0] == 200, "others are served meanwhile"
+        assert b'reason="too many of one network"' in ask(gateway, "/metrics")[2]
+        for line in held:
+            line.settimeout(10)
+            assert line.recv(65536).startswith(b"HTTP/1.1 408 ")
+            line.close()
+
+        def let_in():
+            line = connect()
+            line.settimeout(10)
+            line.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+            with line:
+                return b" 200 " in line.recv(65536)
+        wait.until(let_in, 10, "room for the block again")
+
+    def test_all_that_a_block_held_is_given_back(self, outside):
+        gateway, connect, _ = outside("--block-connections=5")
+        for _ in range(40):
+            lines = [connect() for _ in range(4)]
+            for line in lines:
+                line.close()
+            wait.until(lambda: metric(gateway.url, "waybill_gateway_connections") <= 2, 10, "it")
+        line = connect()
+        line.settimeout(10)
+        line.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert line.recv(65536).startswith(b"HTTP/1.1 200 ")
+        line.close()
+
+    def test_a_client_that_fell_silent_is_let_go(self, outside, office):
+        """A phone that lost its network says nothing and acknowledges nothing."""
+        _, code = office("A-1")
+        gateway, connect, net = outside("--keepalive=1s")
+        line = connect()
+        line.sendall(f"GET /c/A-1/{code}/events HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        wait.until(lambda: metric(gateway.url, "waybill_gateway_followers") == 1, 10, "it")
+        net.silence()
+        wait.until(lambda: metric(gateway.url, "waybill_gateway_followers") == 0, 60,
+                   "the gateway to give it up", every=0.5)
+        net.mend()
+        line.close()
 
 
 class TestEnd:

@@ -59,11 +59,12 @@ class Namespace:
         """The words before a command that runs it inside."""
         return ["nsenter", f"--net=/run/netns/{self.name}", "--"]
 
-    def connector(self, port):
-        """Connects from inside to a loopback port of the inside, as a Proxy's target."""
+    def connector(self, port, host="127.0.0.1"):
+        """Connects from inside, to a loopback port of the inside as a Proxy's target, or to the
+        host."""
         def connect():
             made = []
-            thread = threading.Thread(target=lambda: made.append(self._socket(port)))
+            thread = threading.Thread(target=lambda: made.append(self._socket(port, host)))
             thread.start()
             thread.join()
             if isinstance(made[0], OSError):
@@ -71,13 +72,13 @@ class Namespace:
             return made[0]
         return connect
 
-    def _socket(self, port):
+    def _socket(self, port, host):
         """In a thread of its own, which ends with the namespace that it has entered."""
         try:
             with open(f"/run/netns/{self.name}") as place:
                 if _libc.setns(place.fileno(), CLONE_NEWNET) != 0:
                     return OSError(ctypes.get_errno(), "setns")
-            return socket.create_connection(("127.0.0.1", port), timeout=1)
+            return socket.create_connection((host, port), timeout=1)
         except OSError as problem:
             return problem
 
