@@ -13,6 +13,7 @@
 #include "broker/fanout/examiner.h"
 #include "broker/fanout/feed.h"
 #include "broker/fanout/hub.h"
+#include "broker/fanout/readers.h"
 #include "broker/journal/journal.h"
 #include "broker/journal/reader.h"
 #include "broker/journal/record.h"
@@ -44,6 +45,7 @@ struct broker {
     struct sources *sources;
     struct hub *hub;
     struct reader *reader;
+    struct readers *readers;
     struct journal *journal;
     struct upkeep *upkeep;
     struct admit *admit;
@@ -91,6 +93,7 @@ static void on_ready(void *arg, const struct opened *opened) {
     admit_log(b->admit, opened->first_offset, opened->head_offset);
     access_beat(b->access, opened->epoch);
     upkeep_run(b->upkeep, opened->epoch);
+    readers_run(b->readers, opened->epoch);
     meter_set(METER_READY, NULL, 1);
     meter_set(METER_HEAD_OFFSET, NULL, (int64_t)opened->head_offset);
     b->writing = true;
@@ -104,6 +107,7 @@ static void on_lost(void *arg, const char *reason) {
     b->writing = false;
     access_beat(b->access, 0);
     upkeep_run(b->upkeep, 0);
+    readers_run(b->readers, 0);
     meter_set(METER_READY, NULL, 0);
     ops_ready(b->ops, &err);
     if (!b->stopping)
@@ -214,7 +218,8 @@ static bool open_log(struct broker *b, uv_loop_t *loop, struct wb_error *err) {
     b->hub = hub_new((size_t)b->options->recent_bytes, b->access);
     b->reader = b->sources ? reader_new(loop, options.database, b->sources) : NULL;
     b->examiner = b->reader ? examiner_new(loop, b->hub, b->reader, may_examine, b) : NULL;
-    if (!b->hub || !b->examiner || !open_upkeep(b, loop)) {
+    b->readers = readers_new(loop, options.database, b->options->retention * 1000);
+    if (!b->hub || !b->examiner || !b->readers || !open_upkeep(b, loop)) {
         problem(err, WB_E_SYSTEM, "out of memory");
         return false;
     }
@@ -252,7 +257,7 @@ static bool open_endpoints(struct broker *b, uv_loop_t *loop, const struct curve
     endpoint.send_messages_max = DELIVERIES;
     endpoint.domain = ACCESS_STREAMS;
     endpoint.keys = keys_for(b, o->streams, keys);
-    b->desk = desk_new(loop, b->zmq, &endpoint, &desk, b->hub, b->reader, err);
+    b->desk = desk_new(loop, b->zmq, &endpoint, &desk, b->hub, b->reader, b->readers, err);
     b->feed = b->desk ? feed_new(loop, b->zmq, o->live, keys_for(b, o->live, keys), err) : NULL;
     b->ops = b->feed ? ops_new(loop, o->http, err) : NULL;
     return b->ops != NULL;
@@ -281,6 +286,7 @@ static void close_all(struct broker *b) {
     desk_close(b->desk);
     examiner_close(b->examiner);
     reader_close(b->reader);
+    readers_close(b->readers);
     upkeep_close(b->upkeep);
     feed_close(b->feed);
     zap_close(b->zap);
@@ -321,12 +327,22 @@ struct broker *broker_new(uv_loop_t *loop, const struct options *options, struct
     return b;
 }
 
+/* What readers acknowledged is written before the end. */
+static void end_following(struct broker *b) {
+    struct wb_error err;
+    problem(&err, WB_E_SHUTTING_DOWN, "the operator stopped it");
+    desk_shut(b->desk, &err);
+}
+
 static void on_stop_tick(uv_timer_t *timer) {
     struct broker *b = timer->data;
     if (!journal_idle(b->journal) && monotonic_us() < b->stop_by_us)
         return;
     if (!journal_idle(b->journal))
         log_warn("broker", "stopping with events in flight: their senders will repeat them");
+    end_following(b);
+    if (!readers_idle(b->readers) && monotonic_us() < b->stop_by_us)
+        return;
     uv_timer_stop(timer);
     close_all(b);
 }

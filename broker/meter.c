@@ -32,6 +32,10 @@ void meter_set(enum meter meter, const char *label, int64_t value) {
     metrics_set(metrics, meter, label, value);
 }
 
+void meter_clear(enum meter meter) {
+    metrics_clear(metrics, meter);
+}
+
 void meter_observe_us(enum meter meter, int64_t us) {
     metrics_observe_us(metrics, meter, us);
 }

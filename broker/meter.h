@@ -17,6 +17,7 @@ void meter_close(void);
 void meter_add(enum meter meter, const char *label, int64_t by);
 void meter_add2(enum meter meter, const char *first, const char *second, int64_t by);
 void meter_set(enum meter meter, const char *label, int64_t value);
+void meter_clear(enum meter meter); /* forgets its labels */
 void meter_observe_us(enum meter meter, int64_t us);
 void meter_write(struct buffer *out); /* Prometheus text */
 

@@ -173,6 +173,16 @@ void metrics_set(struct metrics *metrics, size_t metric, const char *label_value
     *number_of(metrics, metric, label_value) = value;
 }
 
+void metrics_clear(struct metrics *metrics, size_t metric) {
+    struct series *series = &metrics->series[metric];
+    for (size_t i = 0; i < series->count; i++)
+        free(series->labels[i].value);
+    if (series->slots)
+        memset(series->slots, 0, (size_t)SLOTS * sizeof *series->slots);
+    series->count = 0;
+    series->number = 0;
+}
+
 void metrics_observe_us(struct metrics *metrics, size_t metric, int64_t us) {
     struct series *series = &metrics->series[metric];
     if (us < 0)

@@ -32,6 +32,8 @@ void metrics_add(struct metrics *metrics, size_t metric, const char *label_value
 void metrics_add2(struct metrics *metrics, size_t metric, const char *first, const char *second,
                   int64_t by);
 void metrics_set(struct metrics *metrics, size_t metric, const char *label_value, int64_t value);
+/* Forgets all of its labels and values: they are about to be set anew. */
+void metrics_clear(struct metrics *metrics, size_t metric);
 /* A histogram takes microseconds and is written in seconds (buckets 100 us to 100 s, three a
  * decade). It has no label. */
 void metrics_observe_us(struct metrics *metrics, size_t metric, int64_t us);

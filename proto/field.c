@@ -340,7 +340,7 @@ static int set_number(uint32_t *to, const struct field *field, const char *text,
 
 static int set_days(int32_t *to, const struct field *field, const char *text,
                     struct wb_error *err) {
-    uint32_t days;
+    uint32_t days = 0;
     bool below = text[0] == '-' && text[1];
     if (set_number(&days, field, text + below, err))
         return -1;

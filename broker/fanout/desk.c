@@ -102,6 +102,13 @@ static void on_follow(struct follower *f, const Waybill__V1__Follow *request) {
         stream_follow(stream, request);
 }
 
+static void on_acknowledge(struct follower *f, const Waybill__V1__Acknowledge *acknowledge) {
+    size_t index;
+    struct stream *stream = find_stream(f, acknowledge->subscription, &index);
+    if (stream)
+        stream_acknowledge(stream, acknowledge->offset);
+}
+
 static void on_answer(void *arg, const struct query *query, struct buffer *message,
                       const struct wb_error *err) {
     struct follower *f = arg;
@@ -187,6 +194,9 @@ static int on_message(void *arg, struct session *session, const client_message *
     case WAYBILL__V1__CLIENT_MESSAGE__BODY_FOLLOW:
         on_follow(f, message->follow);
         return 0;
+    case WAYBILL__V1__CLIENT_MESSAGE__BODY_ACKNOWLEDGE:
+        on_acknowledge(f, message->acknowledge);
+        return 0;
     case WAYBILL__V1__CLIENT_MESSAGE__BODY_CASE_QUERY:
         on_query(f, message->case_query);
         return 0;
@@ -244,7 +254,7 @@ static void on_tick(uv_timer_t *timer) {
 
 struct desk *desk_new(uv_loop_t *loop, void *context, const struct endpoint_options *endpoint,
                       const struct desk_options *options, struct hub *hub, struct reader *reader,
-                      struct wb_error *err) {
+                      struct readers *readers, struct wb_error *err) {
     struct desk *d = calloc(1, sizeof *d);
     if (!d) {
         problem(err, WB_E_SYSTEM, "out of memory");
@@ -258,6 +268,7 @@ struct desk *desk_new(uv_loop_t *loop, void *context, const struct endpoint_opti
     d->options = *options;
     d->rooms = (struct stream_rooms){.hub = hub,
                                      .reader = reader,
+                                     .readers = readers,
                                      .access = endpoint->access,
                                      .credit_max = options->credit_events};
     d->query_rooms = (struct query_rooms){.loop = loop,

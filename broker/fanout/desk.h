@@ -10,6 +10,7 @@ struct desk;
 struct endpoint_options;
 struct hub;
 struct reader;
+struct readers;
 
 struct desk_options {
     uint32_t credit_events; /* the most that a subscription holds */
@@ -20,7 +21,7 @@ struct desk_options {
 
 struct desk *desk_new(uv_loop_t *loop, void *context, const struct endpoint_options *endpoint,
                       const struct desk_options *options, struct hub *hub, struct reader *reader,
-                      struct wb_error *err);
+                      struct readers *readers, struct wb_error *err);
 void desk_close(struct desk *desk); /* NULL is allowed */
 
 const char *desk_address(const struct desk *desk);

@@ -6,6 +6,7 @@
 #include "broker/fanout/follow.h"
 #include "broker/fanout/hub.h"
 #include "broker/fanout/places.h"
+#include "broker/fanout/readers.h"
 #include "broker/fanout/sight.h"
 #include "broker/journal/reader.h"
 #include "broker/journal/record.h"
@@ -30,6 +31,8 @@ struct stream {
     uint64_t read_through; /* of the read that is under way */
     size_t read_limit;
     struct read *read;
+    struct hold *hold; /* of a durable reader; NULL: it is none */
+    bool waiting;      /* for the hold to be opened */
     bool over;
 };
 
@@ -55,7 +58,7 @@ static int check_cursor(const struct stream *s, struct wb_error *err) {
     if (s->cursor > head)
         return problem(err, WB_E_CURSOR_UNKNOWN, "cursor %llu, the log ends at %llu",
                        (unsigned long long)s->cursor, (unsigned long long)head);
-    if (s->cursor + 1 < first && s->cursor != 0)
+    if (s->cursor + 1 < first)
         return problem(err, WB_E_CURSOR_EXPIRED, "cursor %llu, the log starts at %llu",
                        (unsigned long long)s->cursor, (unsigned long long)first);
     return 0;
@@ -74,6 +77,66 @@ static int follow_cases(struct stream *s, const Waybill__V1__Subscribe *request,
     return s->places ? 0 : problem(err, WB_E_BUSY, "out of memory");
 }
 
+static void end(struct stream *s, const struct wb_error *err) {
+    if (!s->over && err->code == WB_E_NOT_READY)
+        session_end(s->session, err);
+    else if (!s->over)
+        session_refuse(s->session, err, s->number, 0);
+    s->over = true;
+}
+
+static void begin(struct stream *s, uint64_t cursor) {
+    s->cursor = s->told = cursor;
+    send_subscribed(s);
+}
+
+/* A durable reader's subscription begins where it acknowledged last, if that is still there. */
+static void on_opened(void *arg, uint64_t cursor) {
+    struct stream *s = arg;
+    struct wb_error err;
+    s->cursor = cursor;
+    s->waiting = false;
+    if (check_cursor(s, &err) != 0) {
+        problem_hint(&err, "subscribe with restart, or tail --restart, to begin anew");
+        end(s, &err);
+        return;
+    }
+    begin(s, cursor);
+    stream_pump(s);
+}
+
+static void on_lost(void *arg, const struct wb_error *err) {
+    end(arg, err);
+}
+
+static bool hold(struct stream *s, const Waybill__V1__Subscribe *request,
+                 const struct wb_error *unusable, struct wb_error *err) {
+    static const struct hold_events events = {.opened = on_opened, .lost = on_lost};
+    const struct reader_wish wish = {.name = request->reader,
+                                     .follower = s->session->source,
+                                     .client = s->session->client,
+                                     .audience = sight_audience(s->sight),
+                                     .filter = request->filter,
+                                     .from = s->cursor,
+                                     .unusable = unusable,
+                                     .restart = request->restart,
+                                     .stand_by = request->stand_by};
+    s->waiting = true;
+    s->hold = readers_hold(s->rooms->readers, &wish, &events, s, err);
+    return s->hold != NULL;
+}
+
+/* Where the request says to begin: 0 is all there is; what is kept of the time before belongs to
+ * its cases. */
+static uint64_t wanted(const struct hub *hub, const Waybill__V1__Subscribe *request) {
+    bool now = request->from_case == WAYBILL__V1__SUBSCRIBE__FROM_NOW && request->now;
+    if (now || (request->by_case && request->from_case == WAYBILL__V1__SUBSCRIBE__FROM__NOT_SET))
+        return hub_head(hub);
+    uint64_t after =
+        request->from_case == WAYBILL__V1__SUBSCRIBE__FROM_AFTER_OFFSET ? request->after_offset : 0;
+    return after ? after : hub_first(hub) - 1;
+}
+
 struct stream *stream_new(struct session *session, const struct stream_rooms *rooms,
                           const Waybill__V1__Subscribe *request, struct wb_error *err) {
     struct stream *s = calloc(1, sizeof *s);
@@ -81,31 +144,32 @@ struct stream *stream_new(struct session *session, const struct stream_rooms *ro
         problem(err, WB_E_BUSY, "out of memory");
         return NULL;
     }
+    bool durable = request->reader[0] != '\0';
     s->session = session;
     s->rooms = rooms;
     s->number = request->subscription;
-    bool now = request->from_case == WAYBILL__V1__SUBSCRIBE__FROM_NOW && request->now;
-    now = now || (request->by_case && request->from_case == WAYBILL__V1__SUBSCRIBE__FROM__NOT_SET);
-    s->cursor = now ? hub_head(rooms->hub)
-                    : (request->from_case == WAYBILL__V1__SUBSCRIBE__FROM_AFTER_OFFSET
-                           ? request->after_offset
-                           : 0);
-    if (check_cursor(s, err) != 0 || follow_cases(s, request, err) != 0 ||
-        sight_new(rooms->access, session, request, &s->sight, err) != 0) {
+    s->cursor = wanted(rooms->hub, request);
+    struct wb_error cursor;
+    bool usable = check_cursor(s, &cursor) == 0;
+    if (!usable && !durable)
+        *err = cursor;
+    if ((!usable && !durable) || follow_cases(s, request, err) != 0 ||
+        sight_new(rooms->access, session, request, &s->sight, err) != 0 ||
+        (durable && !hold(s, request, usable ? NULL : &cursor, err))) {
         stream_free(s);
         return NULL;
     }
-    if (s->cursor == 0) /* all there is: what is kept of the time before belongs to its cases */
-        s->cursor = hub_first(rooms->hub) - 1;
-    s->told = s->cursor;
     stream_credit(s, request->credit);
-    send_subscribed(s);
+    if (!durable)
+        begin(s, s->cursor);
     return s;
 }
 
 void stream_free(struct stream *s) {
     if (s->read)
         reader_cancel(s->read);
+    if (s->hold)
+        readers_release(s->hold);
     sight_free(s->sight);
     places_free(s->places);
     free(s);
@@ -113,12 +177,6 @@ void stream_free(struct stream *s) {
 
 bool stream_over(const struct stream *s) {
     return s->over;
-}
-
-static void end(struct stream *s, const struct wb_error *err) {
-    if (!s->over)
-        session_refuse(s->session, err, s->number, 0);
-    s->over = true;
 }
 
 void stream_recheck(struct stream *s) {
@@ -130,6 +188,35 @@ void stream_recheck(struct stream *s) {
 void stream_lapse(struct stream *s, int64_t now_us) {
     if (sight_lapsed(s->sight, now_us))
         stream_recheck(s);
+}
+
+/* Who acknowledged events in an earlier session goes on behind them. */
+static void skip(struct stream *s, uint64_t offset) {
+    if (s->read)
+        reader_cancel(s->read);
+    s->read = NULL;
+    s->cursor = s->told = offset;
+    stream_pump(s);
+}
+
+void stream_acknowledge(struct stream *s, uint64_t offset) {
+    struct wb_error err;
+    uint64_t head = hub_head(s->rooms->hub);
+    if (s->over)
+        return;
+    if (!s->hold)
+        problem(&err, WB_E_READER, "subscription %llu is no durable reader's",
+                (unsigned long long)s->number);
+    else if (offset > head)
+        problem(&err, WB_E_READER, "%llu is acknowledged, the log ends at %llu",
+                (unsigned long long)offset, (unsigned long long)head);
+    if (!s->hold || offset > head) {
+        end(s, &err);
+        return;
+    }
+    readers_acknowledge(s->hold, offset);
+    if (!s->waiting && offset > s->cursor)
+        skip(s, offset);
 }
 
 uint64_t stream_number(const struct stream *s) {
@@ -295,8 +382,8 @@ static void pump_database(struct stream *s) {
 }
 
 void stream_pump(struct stream *s) {
-    while (s->credit > 0 && !s->over && !s->read && s->cursor < hub_head(s->rooms->hub) &&
-           !s->session->blocked_us) {
+    while (s->credit > 0 && !s->over && !s->waiting && !s->read &&
+           s->cursor < hub_head(s->rooms->hub) && !s->session->blocked_us) {
         if (!hub_record(s->rooms->hub, s->cursor + 1)) {
             pump_database(s);
             return;
@@ -308,7 +395,7 @@ void stream_pump(struct stream *s) {
 
 void stream_progress(struct stream *s) {
     struct buffer out, none;
-    if (s->told == s->cursor)
+    if (s->told == s->cursor || s->waiting || s->over)
         return;
     buffer_init(&out, 0);
     buffer_init(&none, 0);

@@ -12,6 +12,7 @@
 struct access;
 struct hub;
 struct reader;
+struct readers;
 struct session;
 struct stream;
 
@@ -19,11 +20,13 @@ struct stream;
 struct stream_rooms {
     struct hub *hub;
     struct reader *reader;
+    struct readers *readers;
     const struct access *access;
     uint64_t credit_max;
 };
 
-/* Checks the request and answers it with Subscribed. NULL and err if it is not valid. */
+/* Checks the request and answers it with Subscribed: a durable reader's later, when it has been
+ * opened. NULL and err if it is not valid. */
 struct stream *stream_new(struct session *session, const struct stream_rooms *rooms,
                           const Waybill__V1__Subscribe *request, struct wb_error *err);
 void stream_free(struct stream *stream);
@@ -39,6 +42,8 @@ uint64_t stream_number(const struct stream *stream);
 /* Refuses the stream if it is not by case. */
 void stream_follow(struct stream *stream, const Waybill__V1__Follow *request);
 void stream_credit(struct stream *stream, uint64_t events);
+/* Of a durable reader: all up to there is done with. */
+void stream_acknowledge(struct stream *stream, uint64_t offset);
 /* Delivers what there is, as far as credit and the peer's queue allow. */
 void stream_pump(struct stream *stream);
 /* Tells a reader whose filter matched nothing for a while how far the log was looked at. */

@@ -12,6 +12,7 @@
 /* Types of parameters (pg_type.dat), and what PostgreSQL counts its microseconds from: 2000-01-01.
  */
 enum {
+    BOOL_OID = 16,
     BYTEA_OID = 17,
     INT8_OID = 20,
     INT4_OID = 23,

@@ -71,6 +71,18 @@ static void counts_by_label(void **state) {
     assert_int_equal(metrics_value(metrics, ADMITTED, NULL), 7);
 }
 
+static void forgets_its_labels(void **state) {
+    (void)state;
+    metrics_set(metrics, ADMITTED, "permits", 4);
+    metrics_set(metrics, ADMITTED, "other", 2);
+    metrics_clear(metrics, ADMITTED);
+    assert_int_equal(metrics_value(metrics, ADMITTED, NULL), 0);
+    metrics_set(metrics, ADMITTED, "tax", 1);
+    assert_written("# TYPE waybill_events_admitted_total counter\n"
+                   "waybill_events_admitted_total{source=\"tax\"} 1\n");
+    assert_int_equal(metrics_value(metrics, ADMITTED, "permits"), 0);
+}
+
 static void counts_by_two_labels(void **state) {
     (void)state;
     char name[16];
@@ -173,6 +185,7 @@ int main(void) {
         WITH_METRICS(counts),
         WITH_METRICS(counts_by_label),
         WITH_METRICS(counts_by_two_labels),
+        WITH_METRICS(forgets_its_labels),
         WITH_METRICS(escapes_label_values),
         WITH_METRICS(further_values_go_to_other),
         WITH_METRICS(cuts_long_values_between_characters),

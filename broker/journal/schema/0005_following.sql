@@ -30,8 +30,12 @@ CREATE TABLE waybill.reader (
     filter          bytea       NOT NULL DEFAULT '',   -- waybill.v1.Filter
     cursor          bigint      NOT NULL CHECK (cursor >= 0),
     since           timestamptz NOT NULL DEFAULT now(),
-    acknowledged_at timestamptz NOT NULL DEFAULT now()
+    acknowledged_at timestamptz NOT NULL DEFAULT now(),
+    epoch           bigint      NOT NULL DEFAULT 0,    -- of the broker that served it last: an older one moves no cursor
+    client          text        NOT NULL DEFAULT '',   -- program that it is connected with; '': with none
+    alarm           text        NOT NULL DEFAULT '' CHECK (alarm IN ('', 'endangered', 'expired'))  -- that was told of
 );
+ALTER TABLE waybill.reader SET (fillfactor = 50);  -- its rows are rewritten all the time
 COMMENT ON TABLE waybill.reader IS 'Durable readers: all events up to cursor are done with';
 
 CREATE TRIGGER access_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON waybill.token
