@@ -20,7 +20,7 @@ const struct http_limits http_limits_default = {
     .output_bytes = 64 * KIB * KIB,
 };
 
-#define LISTEN_BACKLOG 1024
+#define LISTEN_BACKLOG 65535 /* the system allows fewer (somaxconn) */
 
 static void on_ready(uv_idle_t *handle) {
     struct http_server *server = handle->data;

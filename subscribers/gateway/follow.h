@@ -1,11 +1,16 @@
-/* Who follows which case: event streams, fed from the one subscription to the broker's log.
+/* Who follows which case: event streams, fed from the one subscription by case to the broker's log.
  *
- * Nobody misses an event and nobody gets one twice. A new follower is registered first; then the
- * broker is asked for the case; from the answer come the events behind the follower's cursor, up to
- * the answer's through_offset, which becomes its cursor. If the log has meanwhile brought an event
- * beyond it, the broker is asked again. From then on every event of the case from the log that lies
- * behind the follower's cursor is written to it. Nothing needs to be kept for a follower that
- * waits.
+ * Nobody misses an event and nobody gets one twice. A follower that has a cursor names its place to
+ * the broker (wb_follow): the answer holds what it missed, from memory, and what comes behind it is
+ * delivered. Where memory does not reach back, and for a follower without a cursor, the broker is
+ * asked for the case, after it has said that the case is followed; from its answer come the events
+ * behind the follower's cursor, up to the answer's through_offset, which becomes its cursor. If
+ * meanwhile an event beyond it was delivered, the follower names its place again. From then on
+ * every event of the case that lies behind the follower's cursor is written to it. Nothing needs
+ * to be kept for a follower that waits.
+ *
+ * The code of each follower goes to the broker, also where the case is followed by others already.
+ * A case is followed once, by the first place that stands; the others are let go when answered.
  *
  * An event is encoded once for all followers of its case, and what came in one turn of the loop
  * goes to each of them in one write. */
@@ -35,7 +40,13 @@ void followers_free(struct followers *followers);
 void follow(struct followers *followers, struct http_exchange *exchange, const char *case_no,
             const char *code, const char *cursor, const struct attempt *attempt);
 
-/* A record of the log, in its order. */
+/* The subscription by case from now on; the one before, and its places, are closed or about to be.
+ * NULL: there is none for a moment. Everybody is served again from where they were. */
+void followers_use(struct followers *followers, wb_subscriber *subscriber, wb_subscription *cases);
+/* The session was lost: who waits for the beginning of a stream is told so. */
+void followers_away(struct followers *followers);
+/* The subscription's functions. Records come in the order of the log. */
+void followers_placed(struct followers *followers, wb_place *place, const wb_place_answer *answer);
 void followers_record(struct followers *followers, const wb_record *record);
 /* Writes out what followers_record has gathered: at the end of each turn. */
 void followers_flush(struct followers *followers);

@@ -25,7 +25,7 @@
 struct gateway {
     const struct options *options;
     wb_subscriber *subscriber;
-    wb_subscription *log; /* all of it, from when the gateway began */
+    wb_subscription *cases; /* that somebody follows */
     struct inquirer *inquirer;
     struct followers *followers;
     struct throttle *throttle;
@@ -69,18 +69,28 @@ static void on_session(void *arg, bool up, const char *words) {
         log_info("gateway", "session with the broker: %s", words);
     else
         log_warn("gateway", "no session with the broker: %s", words);
+    if (!up && gateway->followers)
+        followers_away(gateway->followers);
 }
 
 static void on_record(void *arg, const wb_record *record) {
     struct gateway *gateway = arg;
     meter_add(METER_RECORDS, NULL, 1);
-    meter_set(METER_CURSOR, (int64_t)record->offset);
     followers_record(gateway->followers, record);
 }
 
-static int follow_log(struct gateway *gateway, uint64_t cursor, struct wb_error *err) {
-    gateway->log = wb_subscribe(gateway->subscriber, cursor, NULL, on_record, gateway, err);
-    return gateway->log ? 0 : -1;
+static void on_place(void *arg, wb_place *place, const wb_place_answer *answer) {
+    const struct gateway *gateway = arg;
+    followers_placed(gateway->followers, place, answer);
+}
+
+static int follow_cases(struct gateway *gateway, uint64_t cursor, struct wb_error *err) {
+    const struct wb_subscribe_options options = {.audience = WB_AUDIENCE(APPLICANT),
+                                                 .answered = on_place};
+    gateway->cases =
+        wb_subscribe_with(gateway->subscriber, cursor, NULL, &options, on_record, gateway, err);
+    followers_use(gateway->followers, gateway->subscriber, gateway->cases);
+    return gateway->cases ? 0 : -1;
 }
 
 static void note_refusal(struct gateway *gateway, const struct wb_error *err) {
@@ -94,16 +104,18 @@ static void note_refusal(struct gateway *gateway, const struct wb_error *err) {
     gateway->refused_ms = uv_now(gateway->loop);
 }
 
-/* The log that the cursor belonged to is no more: another database, or one restored from before. */
-static void begin_anew(struct gateway *gateway, const struct wb_error *why) {
-    struct wb_error err;
+/* The cursor is of no use: it lies before the beginning of the log, because the gateway was away
+ * for that long, or beyond its end: another log, or one restored from before. */
+static void begin_anew(struct gateway *gateway, const struct wb_error *refused) {
+    struct wb_error err, why = *refused;
     char words[600];
-    log_error("gateway", "the log is not the one it was; every follower begins anew: %s",
-              problem_line(why, words, sizeof words));
-    wb_subscription_close(gateway->log);
-    if (follow_log(gateway, WB_FROM_NOW, &err))
+    log_error("gateway", "followers begin anew: %s", problem_line(&why, words, sizeof words));
+    followers_use(gateway->followers, NULL, NULL);
+    wb_subscription_close(gateway->cases);
+    if (follow_cases(gateway, WB_FROM_NOW, &err))
         note_refusal(gateway, &err);
-    followers_reset(gateway->followers, "log_replaced");
+    if (why.code == WB_E_CURSOR_UNKNOWN)
+        followers_reset(gateway->followers, "log_replaced");
 }
 
 static void turn(struct gateway *gateway) {
@@ -111,9 +123,13 @@ static void turn(struct gateway *gateway) {
     if (wb_subscriber_process(gateway->subscriber, &err))
         note_refusal(gateway, &err);
     followers_flush(gateway->followers);
-    const struct wb_error *refused = gateway->log ? wb_subscription_error(gateway->log) : NULL;
-    if (refused && !gateway->refused_ms)
+    const struct wb_error *refused = gateway->cases ? wb_subscription_error(gateway->cases) : NULL;
+    if (!refused || gateway->refused_ms)
+        return;
+    if (refused->code == WB_E_CURSOR_UNKNOWN || refused->code == WB_E_CURSOR_EXPIRED)
         begin_anew(gateway, refused);
+    else
+        note_refusal(gateway, refused);
 }
 
 static void on_readable(uv_poll_t *handle, int status, int events) {
@@ -171,7 +187,7 @@ static wb_subscriber *open_subscriber(struct gateway *gateway, struct wb_error *
 static void reopen(struct gateway *gateway) {
     struct wb_error err;
     char words[600];
-    uint64_t cursor = gateway->log ? wb_subscription_cursor(gateway->log) : WB_FROM_NOW;
+    uint64_t cursor = gateway->cases ? wb_subscription_cursor(gateway->cases) : WB_FROM_NOW;
     wb_subscriber *subscriber = open_subscriber(gateway, &err);
     gateway->refused_ms = subscriber ? 0 : uv_now(gateway->loop);
     if (!subscriber) {
@@ -179,10 +195,11 @@ static void reopen(struct gateway *gateway) {
         return;
     }
     unwatch_subscriber(gateway);
+    followers_use(gateway->followers, NULL, NULL);
     wb_subscriber_close(gateway->subscriber);
     gateway->subscriber = subscriber;
     inquirer_use(gateway->inquirer, subscriber);
-    if (follow_log(gateway, cursor, &err) || watch_subscriber(gateway, &err))
+    if (follow_cases(gateway, cursor, &err) || watch_subscriber(gateway, &err))
         note_refusal(gateway, &err);
 }
 
@@ -195,6 +212,8 @@ static void on_tick(uv_timer_t *handle) {
     followers_tick(gateway->followers, now_ms);
     if (!gateway->server)
         return;
+    if (gateway->cases && wb_subscription_begun(gateway->cases))
+        meter_set(METER_CURSOR, (int64_t)wb_subscription_cursor(gateway->cases));
     meter_set(METER_CONNECTIONS, http_connections(gateway->server));
     meter_set(METER_OUTPUT, (int64_t)http_output_bytes(gateway->server));
 }
@@ -263,7 +282,7 @@ static int open_broker(struct gateway *gateway, struct wb_error *err) {
                                            gateway->options->keepalive, gateway->options->retry);
     if (!gateway->followers)
         return problem(err, WB_E_SYSTEM, "out of memory");
-    return follow_log(gateway, WB_FROM_NOW, err);
+    return follow_cases(gateway, WB_FROM_NOW, err);
 }
 
 static int open_server(struct gateway *gateway, struct wb_error *err) {

@@ -1,5 +1,6 @@
-/* The gateway: one subscription to the broker's log and the questions about cases on one side, the
- * HTTP server on the other, on one loop. It holds no secret and no data: it asks the broker. */
+/* The gateway: a subscription to the cases that are followed and the questions about cases on one
+ * side, the HTTP server on the other, on one loop. It holds no secret and no data: it asks the
+ * broker. */
 #ifndef SUBSCRIBERS_GATEWAY_GATEWAY_H
 #define SUBSCRIBERS_GATEWAY_GATEWAY_H
 

@@ -168,14 +168,14 @@ static void wait_turn(struct inquiry *inquiry) {
 
 /* The broker ends the session of a client that sends it what is no text: no stranger may bring that
  * about. */
-static bool plausible(const char *text) {
+bool inquiry_plausible(const char *text) {
     size_t bytes = strlen(text);
     return bytes > 0 && bytes <= LIMIT_CASE_NO_BYTES && wire_utf8(text, bytes, false);
 }
 
 struct inquiry *inquiry_ask(struct inquirer *inquirer, const char *case_no, const char *code,
                             inquiry_fn *answered, void *arg, struct wb_error *err) {
-    if (!plausible(case_no) || !plausible(code)) {
+    if (!inquiry_plausible(case_no) || !inquiry_plausible(code)) {
         problem(err, WB_E_CASE_NOT_FOUND, "the number or the code cannot be one");
         return NULL;
     }

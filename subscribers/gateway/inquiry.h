@@ -27,6 +27,8 @@ void inquirer_free(struct inquirer *inquirer);
  * WB_E_BUSY, WB_E_NOT_READY while the broker is away. */
 struct inquiry *inquiry_ask(struct inquirer *inquirer, const char *case_no, const char *code,
                             inquiry_fn *answered, void *arg, struct wb_error *err);
+/* Whether a text can be a case's number or a code at all: what cannot never goes to the broker. */
+bool inquiry_plausible(const char *text);
 /* The function will not be called. NULL is allowed. */
 void inquiry_cancel(struct inquiry *inquiry);
 

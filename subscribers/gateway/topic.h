@@ -1,4 +1,4 @@
-/* The cases that somebody follows, by number, and what the log brought of each in this turn. */
+/* The cases that somebody follows, by number, and what was delivered of each in this turn. */
 #ifndef SUBSCRIBERS_GATEWAY_TOPIC_H
 #define SUBSCRIBERS_GATEWAY_TOPIC_H
 
@@ -27,7 +27,8 @@ struct topic {
     struct topic *next; /* in its bucket */
     struct topic *next_dirty;
     struct follower *first;
-    uint64_t last;               /* the newest event of the case that the log has brought */
+    struct wb_place *place;      /* stands with the broker; NULL: the case is not followed (yet) */
+    uint64_t last;               /* the newest event of the case that was delivered */
     struct gathering *gathering; /* NULL: nothing gathered */
     uint64_t hash;
     char case_no[];

@@ -28,9 +28,10 @@ def by_case(follower, proto, office):
     class ByCase:
         def __init__(self, credit=ALL, **start):
             self.session = follower()
+            self.early = []  # delivered before an answer
             self.session.send(subscribe=proto.Subscribe(
                 subscription=1, credit=credit, by_case=True,
-                **start))
+                audience="AUDIENCE_APPLICANT", **start))
             self.begun = self.session.expect("subscribed")
 
         def send(self, *places, dropped=()):
@@ -44,7 +45,10 @@ def by_case(follower, proto, office):
             self.send(*places, dropped=dropped)
             answers = []
             while len(answers) < len(places):
-                answers.extend(self.session.expect("followed").places)
+                message = self.session.receive()
+                assert message, "Follow was not answered"
+                self.early.extend(record.offset for record in message.deliver.records)
+                answers.extend(message.followed.places)
             assert [answer.case_no for answer in answers] == [place[0] for place in places]
             return [(proto.Outcome.Name(answer.outcome)[8:], answer.through_offset,
                      [record.offset for record in answer.records]) for answer in answers]
@@ -55,7 +59,9 @@ def by_case(follower, proto, office):
                 self.session.case(case, office.codes[case], request=number + 1)
 
         def offsets(self, count):
-            return [record.offset for record in self.session.records(count)]
+            early, self.early = self.early, []
+            return early + [record.offset
+                            for record in self.session.records(count - len(early))]
     return ByCase
 
 

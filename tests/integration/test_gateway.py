@@ -43,6 +43,7 @@ class Stream:
         self.answer = self.connection.getresponse()
         self.status = self.answer.status
         self.events, self.comments, self.retry, self.ended = [], 0, None, False
+        self.cursor = 0  # as an EventSource keeps it
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()
 
@@ -58,8 +59,9 @@ class Stream:
                 elif line:
                     name, value = line.split(": ", 1)
                     fields[name] = value
-                elif fields:
-                    if fields["event"] != "end":
+                else:
+                    self.cursor = int(fields.get("id", self.cursor))
+                    if fields.get("event", "end") != "end":
                         self.events.append(
                             (int(fields["id"]), fields["event"], json.loads(fields["data"])))
                     fields = {}
