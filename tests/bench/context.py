@@ -17,7 +17,7 @@ from support.waybill import Broker, Gateway
 
 ROUNDS = 3          # of a short measurement; the median counts
 SHORT_SECONDS = 45  # rounds end when this much time is spent
-EVENTS, STORED = 1_000_000, 20_000_000
+EVENTS, REPLAYED, STORED = 1_000_000, 5_000_000, 20_000_000
 
 RATE_UNIT = "events/s"
 Measure = namedtuple("Measure", "name unit better reach aim words")
@@ -79,6 +79,7 @@ class Context:
         self.directory = directory
         self.wanted = wanted
         self.events = events or EVENTS
+        self.replayed = events or REPLAYED
         self.stored = events or STORED
         self.seconds = seconds
         self.failed = False

@@ -5,7 +5,7 @@ import shutil
 from bench.context import (MEMORY_MB, Measure, RATE_UNIT, Skip, load, median, peak,
                            program_of_ours, rounds, run_json, run_words, say)
 from bench.peers import INSERT_CONNECTIONS, Copies, insert_rate, jetstream_absence, with_jetstream
-from bench.reading import play_reading
+from bench.reading import play_catch_up, play_replay
 from support import paths, wait
 from support.postgres import value
 from support.process import Program, clean_environment
@@ -91,7 +91,7 @@ def curve_rate(context, events):
 
 
 def play_publish(context):
-    """Publishing to an empty log, beside the others; then reading the last one of these logs."""
+    """Publishing to an empty log, beside the others; then reading the last one as JSON."""
     if context.wants("publish.jetstream") and jetstream_absence():
         context.skip("publish.jetstream", jetstream_absence())
     logs, events = [], context.events
@@ -137,8 +137,15 @@ def play_publish(context):
                               f"processor time: {done['processors']}; {times}")
     else:
         once()
-    if context.wants("replay", "catch_up"):
-        play_reading(context, logs[0].database, logs[0].broker)
+    if context.wants("catch_up"):
+        play_catch_up(context, logs[0].database, logs[0].broker)
+
+
+def play_replayed(context):
+    need_disk(context, context.replayed)
+    log = Log(context)
+    play_replay(context, log)
+    log.remove()
 
 
 def acknowledged(broker, rate, seconds, source="bench"):
@@ -287,9 +294,9 @@ def measure_timeline(context, log, stored):
                        f"{MEMORY_MB * BUFFERS_PERCENT // 100} MiB; median of 3 medians")
 
 
-# Of the memory: enough to hold twenty million events on a machine of 24 GiB. What the system's cache
-# holds of a log is the machine's affair, and some give it back to others within a minute; what the
-# server's buffers hold stays.
+# Of the memory: enough to hold twenty million events on a machine of 24 GiB. What the system's
+# cache holds of a log is the machine's affair, and some give it back to others within a minute;
+# what the server's buffers hold stays.
 BUFFERS_PERCENT = 60
 
 

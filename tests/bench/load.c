@@ -10,11 +10,12 @@
 #include "tests/bench/office.h"
 #include "tests/support/setting.h"
 
-#define CONNECT_US INT64_C(10000000)
+#define CONNECT_US   INT64_C(10000000)
+#define NOW_AND_THEN 100 /* one event in so many is for a case that is followed */
 
 struct load {
     const char *ingest, *source, *server_key, *key_file;
-    uint64_t events, first, repeat_percent;
+    uint64_t events, first, repeat_percent, followed;
     bool scattered_ids, up;
     struct office office;
     uint64_t dice;   /* the state of what chooses the repeats */
@@ -34,6 +35,9 @@ static const struct setting settings[] = {
      .at = offsetof(struct load, first)},
     {"repeat-percent", 'r', "N", "how many in a hundred repeat one of the stored (0)",
      SETTING_NUMBER, .at = offsetof(struct load, repeat_percent)},
+    {"followed", 'c', "N",
+     "now and then an event is for one of so many cases that are followed (0)", SETTING_NUMBER,
+     .at = offsetof(struct load, followed)},
     {"scattered-ids", 'x', NULL, "ids without an order, like random UUIDs", SETTING_FLAG,
      .at = offsetof(struct load, scattered_ids)},
     {"server-key", 0, "KEY", "the broker's public key", SETTING_TEXT,
@@ -74,7 +78,10 @@ static const wb_event *next_event(struct load *load) {
         load->repeated++;
         return office_event(&load->office, throw_dice(load) % stored);
     }
-    return office_event(&load->office, load->first + load->fresh++);
+    uint64_t number = load->first + load->fresh++;
+    if (load->followed && number % NOW_AND_THEN == 0)
+        return office_touch(&load->office, number, number / NOW_AND_THEN % load->followed);
+    return office_event(&load->office, number);
 }
 
 static int publish(struct load *load, wb_publisher *publisher, struct wb_error *err) {

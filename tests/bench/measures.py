@@ -6,7 +6,8 @@ from bench.context import (Measure, RATE_UNIT, Skip, median, peak, program_of_ou
                            run_json, say)
 from bench.followers import FOLLOWER_MEASURES, FOLLOWER_SCENES
 from bench.journal import (JOURNAL_MEASURES, play_fairness, play_latency, play_memory, play_publish,
-                           play_stored, play_stored_random)
+                           play_replayed, play_stored, play_stored_random)
+from bench.live import LIVE_MEASURES, play_followed, play_live
 from bench.peers import Copies
 from support import paths
 
@@ -28,6 +29,7 @@ MEASURES = [
             "the same, against COPY of the same rows into the same table and indexes"),
     *JOURNAL_MEASURES,
     *FOLLOWER_MEASURES,
+    *LIVE_MEASURES,
     Measure("replay", RATE_UNIT, "larger", 0.5, 0.9,
             "the log through the subscriber library, against psql COPY TO STDOUT"),
     Measure("catch_up", RATE_UNIT, "larger", None, None,
@@ -112,7 +114,8 @@ def play_sizes(context):
             context.found(name, path.stat().st_size / 1024, note="installed and stripped")
 
 
-LONG = "stored"  # what takes so long that it has to be asked for by name
+# What takes so long that it has to be asked for by name.
+LONG = ("stored", "replay", "sse.latency", "admission")
 
 # Latency before what leaves the disk with much to write.
 SCENES = [
@@ -121,9 +124,12 @@ SCENES = [
     (("fairness",), play_fairness),
     *FOLLOWER_SCENES,
     (("import", "import_copy"), play_import),
-    (("publish", "publish.jetstream", "publish.inserts", "publish.curve", "replay", "catch_up"),
+    (("publish", "publish.jetstream", "publish.inserts", "publish.curve", "catch_up"),
      play_publish),
     (("memory.throng",), play_memory),
+    (("live.ten",), play_live),
+    (("admission.followed",), play_followed),
+    (("replay",), play_replayed),
     (("stored.rate", "stored.timeline"), play_stored),
     (("stored.rate_random_ids",), play_stored_random),
     (tuple(m.name for m in MEASURES if m.name.startswith("program_size.")), play_sizes),

@@ -94,9 +94,19 @@ const wb_event *office_event(struct office *o, uint64_t number) {
     return &o->event;
 }
 
+static void name_followed(struct office *o, uint64_t case_number) {
+    snprintf(o->case_no, sizeof o->case_no, "followed-%" PRIu64, case_number);
+}
+
+const wb_event *office_touch(struct office *o, uint64_t number, uint64_t case_number) {
+    office_event(o, number);
+    name_followed(o, case_number);
+    return &o->event;
+}
+
 const wb_event *office_opening(struct office *o, uint64_t case_number) {
     name_event(o, "opening", case_number);
-    snprintf(o->case_no, sizeof o->case_no, "followed-%" PRIu64, case_number);
+    name_followed(o, case_number);
     snprintf(o->step, sizeof o->step, "%s", course[1].step);
     o->event.stage = course[1].stage;
     return &o->event;
@@ -105,7 +115,7 @@ const wb_event *office_opening(struct office *o, uint64_t case_number) {
 const wb_event *office_step(struct office *o, uint64_t case_number, uint64_t number,
                             const char *step) {
     name_event(o, "step", number);
-    snprintf(o->case_no, sizeof o->case_no, "followed-%" PRIu64, case_number);
+    name_followed(o, case_number);
     snprintf(o->step, sizeof o->step, "%s", step);
     o->event.stage = WB_STAGE(UNDER_REVIEW);
     return &o->event;

@@ -32,6 +32,9 @@ void office_name_case(char *text, size_t size, uint64_t case_number);
 /* The first event of the case of that number, which is no case of office_event's. */
 const wb_event *office_opening(struct office *office, uint64_t case_number);
 
+/* office_event of that number, but of such a case. */
+const wb_event *office_touch(struct office *office, uint64_t number, uint64_t case_number);
+
 /* A further event of such a case, with this text for its step. */
 const wb_event *office_step(struct office *office, uint64_t case_number, uint64_t number,
                             const char *step);
