@@ -158,16 +158,28 @@ bool sight_lapsed(const struct sight *s, int64_t now_us) {
 
 /* Questions about a case. */
 
+/* A code opens the case as the applicant sees it; for who may see all cases, as far as they may. */
+static Waybill__V1__Audience widest_of_case(const Waybill__V1__CaseQuery *asked, audiences rights) {
+    if (asked->code[0])
+        return APPLICANT;
+    return audiences_cover(rights, FULL) ? FULL : STAFF;
+}
+
 int sight_query(const struct access *access, const struct session *session,
                 const Waybill__V1__CaseQuery *asked, struct query_right *right,
                 struct wb_error *err) {
     audiences rights;
-    *right = (struct query_right){.audience = APPLICANT};
     if (asked->code[0] && asked->token[0])
         return problem(err, WB_E_TOKEN, "a case is asked for by code or by token, not by both");
     if (find_rights(access, session, asked->token, &right->token, &rights, err) != 0)
         return -1;
-    if (!asked->code[0])
-        right->audience = audiences_cover(rights, FULL) ? FULL : STAFF;
+    Waybill__V1__Audience widest = widest_of_case(asked, rights);
+    right->audience = asked->audience ? asked->audience : widest;
+    if (right->audience == PUBLIC)
+        return problem(err, WB_E_AUDIENCE, "public has no cases");
+    if (!audiences_cover(audiences_of(widest), right->audience))
+        return problem(err, WB_E_AUDIENCE, "%s is asked for %s",
+                       audience_name((int)right->audience),
+                       asked->code[0] ? "with a code" : "without the case's code");
     return check(rights, right->audience, right->token ? "the token" : "the session", err);
 }

@@ -6,6 +6,7 @@
 #include "proto/field.h"
 #include "proto/json.h"
 #include "proto/problem.h"
+#include "view.h"
 #include "watch.h"
 
 #include <argp.h>
@@ -27,6 +28,7 @@
 struct tail {
     const char *streams;
     struct command_keys keys;
+    struct view view;
     uint64_t after; /* WB_FROM_NOW */
     uint64_t count; /* 0: no end */
     bool until_head;
@@ -138,6 +140,7 @@ static const struct argp_option options[] = {
     {"count", 'n', "N", 0, "end after N events", 0},
     {"until-head", OPTION_UNTIL_HEAD, NULL, 0, "end when what the log holds now was printed", 0},
     {"json", OPTION_JSON, NULL, 0, "accepted; the output is always NDJSON", 0},
+    VIEW_OPTIONS,
     COMMAND_KEY_OPTIONS,
     {NULL, 0, NULL, 0, NULL, 0},
 };
@@ -168,7 +171,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case OPTION_JSON:
         return 0;
     default:
-        return command_take_key(&tail->keys, key, text) ? 0 : ARGP_ERR_UNKNOWN;
+        return command_take_key(&tail->keys, key, text) || view_take(&tail->view, key, text, state)
+                   ? 0
+                   : ARGP_ERR_UNKNOWN;
     }
 }
 
@@ -224,8 +229,10 @@ int command_tail(int argc, char **argv) {
     if (!subscriber)
         return watch.status;
     struct wb_error err;
-    wb_subscription *subscription =
-        wb_subscribe(subscriber, tail.after, tail.filtered ? &tail.filter : NULL, NULL, NULL, &err);
+    const struct wb_subscribe_options as = {.audience = tail.view.audience,
+                                            .token = view_token(&tail.view)};
+    wb_subscription *subscription = wb_subscribe_with(
+        subscriber, tail.after, tail.filtered ? &tail.filter : NULL, &as, NULL, NULL, &err);
     int status = COMMAND_FAILED;
     if (subscription)
         status = follow(&tail, subscription, &watch);

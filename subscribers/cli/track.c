@@ -6,6 +6,7 @@
 #include "proto/json.h"
 #include "proto/problem.h"
 #include "screen.h"
+#include "view.h"
 #include "watch.h"
 #include "words.h"
 
@@ -20,6 +21,7 @@
 struct track {
     char *case_no;
     struct command_keys keys;
+    struct view view;
     const char *streams, *code; /* code: NULL without one */
     bool follow, json;
     enum language language;
@@ -35,6 +37,7 @@ static const struct argp_option options[] = {
      0},
     {"json", OPTION_JSON, NULL, 0, "one JSON object a line: the case, then each new event", 0},
     {"lang", OPTION_LANG, "zh|en", 0, "language of the words (default: zh)", 0},
+    VIEW_OPTIONS,
     COMMAND_KEY_OPTIONS,
     {NULL, 0, NULL, 0, NULL, 0},
 };
@@ -67,9 +70,14 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case ARGP_KEY_END:
         if (!track->case_no || !*track->case_no)
             argp_error(state, "name a case");
+        if (track->code && view_token(&track->view))
+            argp_error(state, "--code and --token-file exclude one another");
         return 0;
     default:
-        return command_take_key(&track->keys, key, text) ? 0 : ARGP_ERR_UNKNOWN;
+        return command_take_key(&track->keys, key, text) ||
+                       view_take(&track->view, key, text, state)
+                   ? 0
+                   : ARGP_ERR_UNKNOWN;
     }
 }
 
@@ -131,7 +139,11 @@ static wb_subscription *subscribe(const struct track *track, wb_subscriber *subs
     char *case_nos[] = {track->case_no};
     filter.case_nos = case_nos;
     filter.n_case_nos = 1;
-    return wb_subscribe(subscriber, WB_FROM_NOW, &filter, NULL, NULL, err);
+    struct wb_subscribe_options as = {.audience = track->view.audience,
+                                      .token = view_token(&track->view)};
+    if (!as.audience && track->code)
+        as.audience = WB_AUDIENCE(APPLICANT); /* as the answer about the case is */
+    return wb_subscribe_with(subscriber, WB_FROM_NOW, &filter, &as, NULL, NULL, err);
 }
 
 static int show(struct track *track, wb_subscriber *subscriber, struct watch *watch) {
@@ -142,7 +154,9 @@ static int show(struct track *track, wb_subscriber *subscriber, struct watch *wa
         command_complain("track", &err);
         return COMMAND_FAILED;
     }
-    if (wb_case_get(subscriber, track->case_no, track->code, 0, ANSWER_MS, &answer, &err)) {
+    const struct wb_case_options as = {
+        .code = track->code, .token = view_token(&track->view), .audience = track->view.audience};
+    if (wb_case_get_with(subscriber, track->case_no, &as, ANSWER_MS, &answer, &err)) {
         command_complain("track", &err);
         return COMMAND_FAILED;
     }

@@ -13,7 +13,8 @@
 struct request {
     struct request *next;
     uint64_t number;
-    char *case_no, *code; /* code: "" for none */
+    char *case_no, *code, *token; /* "" for none */
+    wb_audience audience;
     uint32_t limit;
     int64_t deadline_us, retry_us; /* retry_us: 0 unless the broker was busy */
     unsigned failures;
@@ -26,6 +27,7 @@ static void release(struct request *request) {
         return;
     free(request->case_no);
     free(request->code);
+    free(request->token);
     free(request);
 }
 
@@ -38,6 +40,8 @@ static void ask(wb_subscriber *subscriber, struct request *request) {
     query.request = request->number = ++subscriber->numbers;
     query.case_no = request->case_no;
     query.code = request->code;
+    query.token = request->token;
+    query.audience = request->audience;
     query.limit = request->limit;
     request->retry_us = 0;
     session_send(subscriber->session, &message);
@@ -128,36 +132,45 @@ void requests_free(wb_subscriber *subscriber) {
     subscriber->request_count = 0;
 }
 
-static int check(const wb_subscriber *subscriber, const char *case_no, const char *code,
-                 struct wb_error *err) {
+static int check(const wb_subscriber *subscriber, const char *case_no,
+                 const struct wb_case_options *options, struct wb_error *err) {
     if (!*case_no)
         return problem(err, WB_E_USAGE, "a case number is wanted");
     if (strlen(case_no) > LIMIT_CASE_NO_BYTES)
         return problem(err, WB_E_USAGE, "the case number '%.40s…' is longer than %d bytes", case_no,
                        LIMIT_CASE_NO_BYTES);
-    if (strlen(code) > LIMIT_CASE_NO_BYTES)
-        return problem(err, WB_E_USAGE, "the code is longer than %d bytes", LIMIT_CASE_NO_BYTES);
+    if ((options->code && strlen(options->code) > LIMIT_CASE_NO_BYTES) ||
+        (options->token && strlen(options->token) > LIMIT_CASE_NO_BYTES))
+        return problem(err, WB_E_USAGE, "the code or token is longer than %d bytes",
+                       LIMIT_CASE_NO_BYTES);
     if (subscriber->request_count >= REQUESTS_MAX)
         return problem(err, WB_E_BUSY, "%d questions wait for their answers", REQUESTS_MAX);
     return 0;
 }
 
-int wb_case_request(wb_subscriber *subscriber, const char *case_no, const char *code,
-                    uint32_t limit, int timeout_ms, wb_case_fn *answer, void *arg,
-                    struct wb_error *err) {
-    code = code ? code : "";
-    if (check(subscriber, case_no, code, err))
-        return -1;
+static struct request *new_request(const char *case_no, const struct wb_case_options *options) {
     struct request *request = calloc(1, sizeof *request);
-    if (request) {
-        request->case_no = strdup(case_no);
-        request->code = strdup(code);
-    }
-    if (!request || !request->case_no || !request->code) {
-        release(request);
+    if (!request)
+        return NULL;
+    request->case_no = strdup(case_no);
+    request->code = strdup(options->code ? options->code : "");
+    request->token = strdup(options->token ? options->token : "");
+    request->audience = options->audience;
+    request->limit = options->limit;
+    if (request->case_no && request->code && request->token)
+        return request;
+    release(request);
+    return NULL;
+}
+
+int wb_case_request_with(wb_subscriber *subscriber, const char *case_no,
+                         const struct wb_case_options *options, int timeout_ms, wb_case_fn *answer,
+                         void *arg, struct wb_error *err) {
+    if (check(subscriber, case_no, options, err))
+        return -1;
+    struct request *request = new_request(case_no, options);
+    if (!request)
         return problem(err, WB_E_SYSTEM, "%s", strerror(ENOMEM));
-    }
-    request->limit = limit;
     request->deadline_us = subscriber_deadline(timeout_ms);
     request->answer = answer;
     request->arg = arg;
@@ -170,6 +183,13 @@ int wb_case_request(wb_subscriber *subscriber, const char *case_no, const char *
     if (!subscriber->busy)
         session_rearm(subscriber->session);
     return 0;
+}
+
+int wb_case_request(wb_subscriber *subscriber, const char *case_no, const char *code,
+                    uint32_t limit, int timeout_ms, wb_case_fn *answer, void *arg,
+                    struct wb_error *err) {
+    const struct wb_case_options options = {.code = code, .limit = limit};
+    return wb_case_request_with(subscriber, case_no, &options, timeout_ms, answer, arg, err);
 }
 
 /* Waiting */
@@ -203,13 +223,14 @@ static void take(void *arg, const wb_case *answer, const struct wb_error *err) {
         problem(&waiting->err, WB_E_SYSTEM, "%s", strerror(ENOMEM));
 }
 
-int wb_case_get(wb_subscriber *subscriber, const char *case_no, const char *code, uint32_t limit,
-                int timeout_ms, wb_case **answer, struct wb_error *err) {
+int wb_case_get_with(wb_subscriber *subscriber, const char *case_no,
+                     const struct wb_case_options *options, int timeout_ms, wb_case **answer,
+                     struct wb_error *err) {
     struct waiting waiting = {.done = false};
     *answer = NULL;
     if (subscriber->busy)
         return problem(err, WB_E_USAGE, "wb_case_get was called from within a callback");
-    if (wb_case_request(subscriber, case_no, code, limit, timeout_ms, take, &waiting, err))
+    if (wb_case_request_with(subscriber, case_no, options, timeout_ms, take, &waiting, err))
         return -1;
     while (!waiting.done) {
         wb_subscriber_process(subscriber, NULL); /* its failure ends the request */
@@ -220,6 +241,12 @@ int wb_case_get(wb_subscriber *subscriber, const char *case_no, const char *code
     if (!waiting.answer && err)
         *err = waiting.err;
     return waiting.answer ? 0 : -1;
+}
+
+int wb_case_get(wb_subscriber *subscriber, const char *case_no, const char *code, uint32_t limit,
+                int timeout_ms, wb_case **answer, struct wb_error *err) {
+    const struct wb_case_options options = {.code = code, .limit = limit};
+    return wb_case_get_with(subscriber, case_no, &options, timeout_ms, answer, err);
 }
 
 void wb_case_free(wb_case *answer) {

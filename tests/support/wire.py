@@ -127,8 +127,10 @@ class Publisher(Channel):
 class Follower(Channel):
     """A streams session."""
 
-    def subscribe(self, number=1, after=0, credit=100_000, now=False, **filter_fields):
-        message = self.proto.Subscribe(subscription=number, credit=credit)
+    def subscribe(self, number=1, after=0, credit=100_000, now=False, audience="UNSPECIFIED",
+                  token="", **filter_fields):
+        message = self.proto.Subscribe(subscription=number, credit=credit, token=token,
+                                       audience=f"AUDIENCE_{audience}")
         if now:
             message.now = True
         else:
@@ -147,10 +149,11 @@ class Follower(Channel):
             records.extend(deliver.records)
         return records
 
-    def case(self, case_no, code="", request=1, limit=0):
+    def case(self, case_no, code="", request=1, limit=0, audience="UNSPECIFIED", token=""):
         """The answer, or the refusal."""
         self.send(case_query=self.proto.CaseQuery(request=request, case_no=case_no, code=code,
-                                                  limit=limit))
+                                                  limit=limit, audience=f"AUDIENCE_{audience}",
+                                                  token=token))
         message = self.receive()
         assert message is not None, "no answer about the case"
         body = getattr(message, message.WhichOneof("body"))

@@ -161,9 +161,22 @@ WB_EXPORT int wb_case_request(wb_subscriber *subscriber, const char *case_no, co
                               uint32_t limit, int timeout_ms, wb_case_fn *answer, void *arg,
                               struct wb_error *err);
 
+struct wb_case_options {
+    const char *code;     /* from the receipt; NULL: none */
+    const char *token;    /* instead: of somebody for whom the session asks; NULL: none */
+    wb_audience audience; /* UNSPECIFIED: with a code applicant, else the widest */
+    uint32_t limit;       /* the newest nodes wanted; 0: as many as the broker gives */
+};
+WB_EXPORT int wb_case_request_with(wb_subscriber *subscriber, const char *case_no,
+                                   const struct wb_case_options *options, int timeout_ms,
+                                   wb_case_fn *answer, void *arg, struct wb_error *err);
+
 /* The same, waiting. The answer belongs to the caller: wb_case_free. */
 WB_EXPORT int wb_case_get(wb_subscriber *subscriber, const char *case_no, const char *code,
                           uint32_t limit, int timeout_ms, wb_case **answer, struct wb_error *err);
+WB_EXPORT int wb_case_get_with(wb_subscriber *subscriber, const char *case_no,
+                               const struct wb_case_options *options, int timeout_ms,
+                               wb_case **answer, struct wb_error *err);
 WB_EXPORT void wb_case_free(wb_case *answer);
 
 #ifdef __cplusplus
