@@ -27,6 +27,7 @@
 #include "common/log.h"
 #include "common/timestamp.h"
 #include "common/zsock.h"
+#include "proto/field.h"
 #include "proto/problem.h"
 
 #define FILES_MAX        65536
@@ -36,6 +37,10 @@
 #define ACKNOWLEDGEMENTS 65536 /* more than the largest window: acknowledgements never block */
 #define EXAMINE_PENDING  65536 /* bytes that wait for their commit: a few hundred events */
 #define DELIVERIES       1024  /* at 64 KiB, 64 MiB for a peer that does not read */
+
+static const enum access_domain live_domains[] = {ACCESS_LIVE, ACCESS_LIVE_STAFF,
+                                                  ACCESS_LIVE_APPLICANT, ACCESS_LIVE_PUBLIC};
+#define LIVE_FEEDS (sizeof live_domains / sizeof *live_domains)
 
 struct broker {
     const struct options *options;
@@ -50,7 +55,7 @@ struct broker {
     struct upkeep *upkeep;
     struct admit *admit;
     struct desk *desk;
-    struct feed *feed;
+    struct feed *feeds[LIVE_FEEDS]; /* NULL: the operator set no endpoint for the audience */
     struct examiner *examiner;
     struct ops *ops;
     uv_timer_t stop;
@@ -75,7 +80,7 @@ static void open_up(struct broker *b) {
     desk_open(b->desk);
     ops_ready(b->ops, NULL);
     log_info("broker", "ready: ingest %s, live %s, streams %s, http %s", admit_address(b->admit),
-             feed_address(b->feed), desk_address(b->desk), ops_address(b->ops));
+             feed_address(b->feeds[0]), desk_address(b->desk), ops_address(b->ops));
 }
 
 static void on_ready(void *arg, const struct opened *opened) {
@@ -137,7 +142,8 @@ static void on_recorded(void *arg, const struct log_record *records, size_t coun
     struct broker *b = arg;
     hub_append(b->hub, records, count);
     admit_log(b->admit, hub_first(b->hub), hub_head(b->hub));
-    feed_publish(b->feed, records, count);
+    for (size_t i = 0; i < LIVE_FEEDS; i++)
+        feed_publish(b->feeds[i], records, count);
     desk_pump(b->desk);
     examiner_wake(b->examiner);
 }
@@ -182,8 +188,9 @@ static void on_access_changed(void *arg, audiences live_lost) {
         admit_recheck(b->admit);
         desk_recheck(b->desk);
     }
-    if (live_lost)
-        feed_cut(b->feed);
+    for (size_t i = 0; i < LIVE_FEEDS; i++)
+        if (live_lost & audiences_of(access_domain_audience(live_domains[i])))
+            feed_cut(b->feeds[i]);
     if (!b->known) {
         b->known = true;
         open_up(b);
@@ -232,6 +239,28 @@ static const struct curve_keys *keys_for(const struct broker *b, const char *end
     return options_keyed(b->options, endpoint) ? keys : NULL;
 }
 
+static bool open_feeds(struct broker *b, uv_loop_t *loop, const struct curve_keys *keys,
+                       struct wb_error *err) {
+    const struct options *o = b->options;
+    const char *const addresses[LIVE_FEEDS] = {o->live, o->live_staff, o->live_applicant,
+                                               o->live_public};
+    for (size_t i = 0; i < LIVE_FEEDS; i++) {
+        const struct feed_options feed = {.address = addresses[i],
+                                          .domain = live_domains[i],
+                                          .keys = keys_for(b, addresses[i], keys),
+                                          .hub = b->hub};
+        if (!addresses[i][0])
+            continue;
+        b->feeds[i] = feed_new(loop, b->zmq, &feed, err);
+        if (!b->feeds[i])
+            return false;
+        log_info("live", "%s feed on %s",
+                 audience_name((int)access_domain_audience(live_domains[i])),
+                 feed_address(b->feeds[i]));
+    }
+    return true;
+}
+
 static bool open_endpoints(struct broker *b, uv_loop_t *loop, const struct curve_keys *keys,
                            struct wb_error *err) {
     const struct options *o = b->options;
@@ -258,8 +287,8 @@ static bool open_endpoints(struct broker *b, uv_loop_t *loop, const struct curve
     endpoint.domain = ACCESS_STREAMS;
     endpoint.keys = keys_for(b, o->streams, keys);
     b->desk = desk_new(loop, b->zmq, &endpoint, &desk, b->hub, b->reader, b->readers, err);
-    b->feed = b->desk ? feed_new(loop, b->zmq, o->live, keys_for(b, o->live, keys), err) : NULL;
-    b->ops = b->feed ? ops_new(loop, o->http, err) : NULL;
+    if (b->desk && open_feeds(b, loop, keys, err))
+        b->ops = ops_new(loop, o->http, err);
     return b->ops != NULL;
 }
 
@@ -288,7 +317,8 @@ static void close_all(struct broker *b) {
     reader_close(b->reader);
     readers_close(b->readers);
     upkeep_close(b->upkeep);
-    feed_close(b->feed);
+    for (size_t i = 0; i < LIVE_FEEDS; i++)
+        feed_close(b->feeds[i]);
     zap_close(b->zap);
     ops_close(b->ops);
     access_close(b->access);

@@ -28,6 +28,7 @@ enum {
     DELIVER_SUBSCRIPTION = 1,
     DELIVER_THROUGH_OFFSET = 2,
     DELIVER_RECORDS = 3,
+    LIVE_BATCH_FROM_OFFSET = 1,
     BROKER_FOLLOWED = 21,
     FOLLOWED_SUBSCRIPTION = 1,
     FOLLOWED_PLACES = 2,
@@ -303,6 +304,14 @@ void frame_put_followed(struct buffer *out, uint64_t subscription, const struct 
     begin(out, BROKER_FOLLOWED, number_size(subscription) + places->length);
     wire_put_varint(out, FOLLOWED_SUBSCRIPTION, subscription);
     append(out, places);
+}
+
+/* Its fields have the numbers of a Deliver's. */
+void frame_put_live_batch(struct buffer *out, uint64_t from_offset, uint64_t through_offset,
+                          const struct buffer *records) {
+    wire_put_varint(out, LIVE_BATCH_FROM_OFFSET, from_offset);
+    wire_put_varint(out, DELIVER_THROUGH_OFFSET, through_offset);
+    append(out, records);
 }
 
 void frame_add_receipt(struct buffer *receipts, uint64_t offset, bool repeat, const char *code,

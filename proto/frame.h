@@ -65,6 +65,9 @@ void frame_put_record(struct buffer *out, uint64_t offset, const char *source,
 void frame_add_record(struct buffer *records, const void *record, size_t bytes);
 void frame_put_deliver(struct buffer *out, uint64_t subscription, uint64_t through_offset,
                        const struct buffer *records);
+/* A LiveBatch, from records as those of a Deliver. */
+void frame_put_live_batch(struct buffer *out, uint64_t from_offset, uint64_t through_offset,
+                          const struct buffer *records);
 
 /* A Followed built up: the records of a place (frame_add_place_record), the place with them
  * (frame_add_place), then the message around all places. */

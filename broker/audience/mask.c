@@ -379,7 +379,7 @@ static void look_at_part(struct mask *m, const struct text *t) {
 
 static size_t look(const uint8_t *data, size_t bytes, uint8_t *into, struct slice spared) {
     struct mask m = {.spared = spared};
-    if (bytes < DIGITS_LEAST || !may_hold(data, bytes))
+    if (!data || bytes < DIGITS_LEAST || !may_hold(data, bytes))
         return 0;
     for (size_t at = 0;; at += PART_BYTES - OVERLAP_BYTES) {
         size_t rest = bytes - at;

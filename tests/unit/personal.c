@@ -94,21 +94,16 @@ static void write_out(uint64_t *seed, enum personal_kind kind, struct personal *
 }
 
 void personal_make(uint64_t *seed, enum personal_kind kind, struct personal *p) {
-    switch (kind) {
-    case PERSONAL_ID:
+    if (kind == PERSONAL_ID)
         make_id(seed, p->digits);
-        break;
-    case PERSONAL_OLD_ID:
-        snprintf(p->digits, sizeof p->digits, "%06u%02u%02u%02u%03u", region(seed),
-                 30 + below(seed, 70), 1 + below(seed, 12), 1 + below(seed, 28), below(seed, 1000));
-        break;
-    case PERSONAL_MOBILE:
+    else if (kind == PERSONAL_CARD)
+        make_card(seed, p->digits);
+    else if (kind == PERSONAL_MOBILE)
         snprintf(p->digits, sizeof p->digits, "1%u%09u", 3 + below(seed, 7),
                  below(seed, 1000000000));
-        break;
-    default:
-        make_card(seed, p->digits);
-    }
+    else
+        snprintf(p->digits, sizeof p->digits, "%06u%02u%02u%02u%03u", region(seed),
+                 30 + below(seed, 70), 1 + below(seed, 12), 1 + below(seed, 28), below(seed, 1000));
     write_out(seed, kind, p);
 }
 
@@ -120,12 +115,10 @@ bool personal_is_in(const struct personal *p, const void *data, size_t bytes) {
         bool wide = in[i] == 0xef && i + 2 < bytes;
         if (in[i] >= '0' && in[i] <= '9')
             plain[length++] = (char)in[i];
-        else if (in[i] == 'X' || in[i] == 'x')
+        else if (in[i] == 'X' || in[i] == 'x' || (wide && in[i + 1] == 0xbc && in[i + 2] == 0xb8))
             plain[length++] = 'X';
         else if (wide && in[i + 1] == 0xbc && in[i + 2] >= 0x90 && in[i + 2] <= 0x99)
             plain[length++] = (char)('0' + in[i + 2] - 0x90);
-        else if (wide && in[i + 1] == 0xbc && in[i + 2] == 0xb8)
-            plain[length++] = 'X';
     }
     bool found = memmem(plain, length, p->digits, strlen(p->digits)) != NULL;
     free(plain);

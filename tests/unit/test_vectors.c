@@ -168,12 +168,40 @@ static void check_broker(struct vector *v) {
         assert_form(v, case_answer_to_json(message->case_answer));
 }
 
+static void check_live_batch(struct vector *v) {
+    struct buffer records, record, event;
+    assert_ok(v, wire_check(&waybill__v1__live_batch__descriptor, v->bytes.data, v->bytes.length,
+                            LIMIT_DEPTH, WB_E_MALFORMED, &v->err));
+    Waybill__V1__LiveBatch *batch =
+        waybill__v1__live_batch__unpack(&v->arena.protobuf, v->bytes.length, v->bytes.data);
+    assert_non_null(batch);
+    buffer_init(&records, 0);
+    buffer_init(&record, 0);
+    buffer_init(&event, 0);
+    for (size_t i = 0; i < batch->n_records; i++) {
+        const wb_record *r = batch->records[i];
+        buffer_clear(&event);
+        buffer_clear(&record);
+        put_event(&event, r->event);
+        frame_put_record(&record, r->offset, r->source, r->recorded_at_us, event.data,
+                         event.length);
+        frame_add_record(&records, record.data, record.length);
+    }
+    frame_put_live_batch(&v->out, batch->from_offset, batch->through_offset, &records);
+    assert_bytes(v, &v->out);
+    buffer_free(&records);
+    buffer_free(&record);
+    buffer_free(&event);
+}
+
 static void check_valid(struct vector *v) {
     const char *message = member(v, "message");
     if (strcmp(message, "Event") == 0)
         check_event(v);
     else if (strcmp(message, "Record") == 0)
         check_record(v);
+    else if (strcmp(message, "LiveBatch") == 0)
+        check_live_batch(v);
     else if (strcmp(message, "ClientMessage") == 0)
         check_client(v);
     else if (strcmp(message, "BrokerMessage") == 0)
