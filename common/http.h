@@ -85,7 +85,14 @@ const char *http_target(const struct http_exchange *exchange); /* as it came, wi
  * part: "/c/A%2F1/" is "c", "A/1", "". Returns how many there are, also where that is more than
  * max and only the first max are given. */
 size_t http_parts(const struct http_exchange *exchange, const char **parts, size_t max);
-const char *http_query(const struct http_exchange *exchange, const char *name);  /* decoded; NULL */
+const char *http_query(const struct http_exchange *exchange, const char *name); /* decoded; NULL */
+/* The query's pairs in their order, decoded, and how many they are. *passed_over: there were
+ * others, too many or not to be decoded. */
+struct http_pair {
+    const char *name, *value;
+};
+size_t http_queries(const struct http_exchange *exchange, const struct http_pair **pairs,
+                    bool *passed_over);
 const char *http_header(const struct http_exchange *exchange, const char *name); /* NULL */
 const void *http_body(const struct http_exchange *exchange, size_t *bytes);
 /* A field of a body of type application/x-www-form-urlencoded, decoded; NULL. */
@@ -111,5 +118,7 @@ void http_on_gone(struct http_exchange *exchange, http_gone *gone, void *arg);
 void http_stream_begin(struct http_exchange *exchange, const char *const *headers);
 void http_stream_write(struct http_exchange *exchange, const void *data, size_t bytes);
 void http_stream_end(struct http_exchange *exchange);
+/* Bytes of it that the client has not taken yet. */
+size_t http_stream_queued(const struct http_exchange *exchange);
 
 #endif

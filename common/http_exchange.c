@@ -41,6 +41,14 @@ const char *http_query(const struct http_exchange *exchange, const char *name) {
     return http_request_param(&request_of(exchange)->query, name);
 }
 
+size_t http_queries(const struct http_exchange *exchange, const struct http_pair **pairs,
+                    bool *passed_over) {
+    const struct http_params *query = &request_of(exchange)->query;
+    *pairs = query->pairs;
+    *passed_over = query->passed_over;
+    return query->count;
+}
+
 const char *http_form(const struct http_exchange *exchange, const char *name) {
     return http_request_param(&request_of(exchange)->form, name);
 }
@@ -216,4 +224,8 @@ void http_stream_end(struct http_exchange *exchange) {
     exchange->open = false;
     if (connection->phase == HTTP_STREAMING || connection->phase == HTTP_STALLED)
         connection_answered(connection);
+}
+
+size_t http_stream_queued(const struct http_exchange *exchange) {
+    return connection_queued(connection_of(exchange));
 }

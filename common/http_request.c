@@ -195,8 +195,12 @@ static bool split_params(struct http_params *params, char *text) {
     char *rest = text;
     bool whole = true;
     for (char *pair; (pair = strsep(&rest, "&"));) {
-        if (!*pair || params->count == HTTP_PARAMS_MAX)
+        if (!*pair)
             continue;
+        if (params->count == HTTP_PARAMS_MAX) {
+            params->passed_over = true;
+            continue;
+        }
         char *value = pair;
         char *name = strsep(&value, "=");
         if (decode(name, true) && (!value || decode(value, true)))
@@ -204,6 +208,7 @@ static bool split_params(struct http_params *params, char *text) {
         else
             whole = false;
     }
+    params->passed_over = params->passed_over || !whole;
     return whole;
 }
 

@@ -10,16 +10,13 @@
 #include <http_parser.h>
 
 #define HTTP_HEADERS_MAX 64 /* more get 431 */
-#define HTTP_PARAMS_MAX  16 /* of a query or form; further ones are passed over */
+#define HTTP_PARAMS_MAX  64 /* of a query or form; further ones are passed over */
 #define HTTP_PARTS_MAX   12 /* of a path; further ones are counted only */
-
-struct http_pair {
-    const char *name, *value;
-};
 
 struct http_params {
     char *text; /* decoded in place; the pairs lie in it */
     size_t count;
+    bool passed_over; /* some are not among them */
     struct http_pair pairs[HTTP_PARAMS_MAX];
 };
 

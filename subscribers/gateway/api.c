@@ -31,13 +31,35 @@ static json_t *error_json(const char *code, const char *message, const char *hin
                      hint);
 }
 
+void api_refuse(struct http_exchange *exchange, int status, const char *code, const char *message,
+                const char *hint) {
+    static const char *const headers[] = {"Cache-Control: no-store", NULL};
+    static const char *const token[] = {"Cache-Control: no-store",
+                                        "WWW-Authenticate: Bearer realm=\"stream\"", NULL};
+    static const char *const later[] = {"Cache-Control: no-store", "Retry-After: 2", NULL};
+    answer(exchange, status, error_json(code, message, hint),
+           status == 401   ? token
+           : status == 503 ? later
+                           : headers);
+}
+
+static int status_of(int code) {
+    switch (code) {
+    case WB_E_CASE_NOT_FOUND:
+        return 404;
+    case WB_E_TOKEN:
+        return 401;
+    case WB_E_AUDIENCE:
+        return 403;
+    case WB_E_FILTER:
+        return 400;
+    default:
+        return 503;
+    }
+}
+
 void api_error(struct http_exchange *exchange, const struct wb_error *err) {
-    static const char *const headers[] = {"Cache-Control: no-store", "Retry-After: 2", NULL};
-    if (err->code == WB_E_CASE_NOT_FOUND)
-        api_answer(exchange, 404, error_json(problem_name(err->code), err->message, err->hint));
-    else
-        answer(exchange, 503, error_json(problem_name(err->code), err->message, err->hint),
-               headers);
+    api_refuse(exchange, status_of(err->code), problem_name(err->code), err->message, err->hint);
 }
 
 void api_throttled(struct http_exchange *exchange, int wait_s) {

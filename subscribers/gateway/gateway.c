@@ -10,6 +10,8 @@
 #include "common/log.h"
 #include "proto/problem.h"
 #include "subscribers/gateway/asset.h"
+#include "subscribers/gateway/channel.h"
+#include "subscribers/gateway/channels.h"
 #include "subscribers/gateway/follow.h"
 #include "subscribers/gateway/inquiry.h"
 #include "subscribers/gateway/meter.h"
@@ -29,6 +31,7 @@ struct gateway {
     struct inquirer *inquirer;
     struct followers *followers;
     struct throttle *throttle;
+    struct channels *channels;
     struct pages *pages;
     struct http_server *server;
     struct site site;
@@ -36,6 +39,7 @@ struct gateway {
     uv_poll_t *readable; /* of the subscriber's descriptor */
     uv_prepare_t before; /* what was sent in a turn may have used up the edge of the descriptor */
     uv_check_t after;
+    uv_idle_t busy; /* runs while there is more for the channels to do at once */
     uv_timer_t tick, notice;
     bool stopping, warned_of_proxy;
     uint64_t refused_ms; /* when the broker refused the session for good; 0: it did not */
@@ -118,11 +122,20 @@ static void begin_anew(struct gateway *gateway, const struct wb_error *refused) 
         followers_reset(gateway->followers, "log_replaced");
 }
 
+/* Keeps the loop from waiting; the turn that follows does the work. */
+static void on_busy(uv_idle_t *handle) {
+    (void)handle;
+}
+
 static void turn(struct gateway *gateway) {
     struct wb_error err;
     if (wb_subscriber_process(gateway->subscriber, &err))
         note_refusal(gateway, &err);
     followers_flush(gateway->followers);
+    if (channels_turn(gateway->channels))
+        uv_idle_start(&gateway->busy, on_busy);
+    else
+        uv_idle_stop(&gateway->busy);
     const struct wb_error *refused = gateway->cases ? wb_subscription_error(gateway->cases) : NULL;
     if (!refused || gateway->refused_ms)
         return;
@@ -196,6 +209,7 @@ static void reopen(struct gateway *gateway) {
     }
     unwatch_subscriber(gateway);
     followers_use(gateway->followers, NULL, NULL);
+    channels_use(gateway->channels, subscriber);
     wb_subscriber_close(gateway->subscriber);
     gateway->subscriber = subscriber;
     inquirer_use(gateway->inquirer, subscriber);
@@ -210,6 +224,7 @@ static void on_tick(uv_timer_t *handle) {
         reopen(gateway);
     turn(gateway);
     followers_tick(gateway->followers, now_ms);
+    channels_tick(gateway->channels, now_ms);
     if (!gateway->server)
         return;
     if (gateway->cases && wb_subscription_begun(gateway->cases))
@@ -264,6 +279,20 @@ static const char *broker(void *arg) {
     return wb_subscriber_endpoint(gateway->subscriber);
 }
 
+static struct channels *open_channels(struct gateway *gateway) {
+    const struct options *options = gateway->options;
+    const struct channel_limits limits = {
+        .channels = (size_t)options->channels,
+        .channel_bytes = (size_t)options->channel_bytes,
+        .catch_ups = (size_t)options->catch_ups,
+        .linger_ms = (uint64_t)options->linger,
+        .wait_ms = (uint64_t)options->case_timeout,
+        .keepalive_ms = (uint64_t)options->keepalive,
+        .retry_ms = (uint64_t)options->retry,
+    };
+    return channels_new(gateway->subscriber, gateway->throttle, &limits);
+}
+
 static int open_broker(struct gateway *gateway, struct wb_error *err) {
     snprintf(gateway->why_not, sizeof gateway->why_not, "the broker has not answered yet");
     gateway->subscriber = open_subscriber(gateway, err);
@@ -280,7 +309,9 @@ static int open_broker(struct gateway *gateway, struct wb_error *err) {
     if (gateway->throttle)
         gateway->followers = followers_new(gateway->inquirer, gateway->throttle,
                                            gateway->options->keepalive, gateway->options->retry);
-    if (!gateway->followers)
+    if (gateway->throttle)
+        gateway->channels = open_channels(gateway);
+    if (!gateway->followers || !gateway->channels)
         return problem(err, WB_E_SYSTEM, "out of memory");
     return follow_cases(gateway, WB_FROM_NOW, err);
 }
@@ -298,6 +329,8 @@ static int open_server(struct gateway *gateway, struct wb_error *err) {
         .inquirer = gateway->inquirer,
         .followers = gateway->followers,
         .throttle = gateway->throttle,
+        .channels = gateway->channels,
+        .public_stream = (enum public_stream)options_public_stream(gateway->options),
         .why_not_ready = why_not_ready,
         .broker = broker,
         .arg = gateway,
@@ -321,6 +354,7 @@ static void start_handles(struct gateway *gateway) {
     uv_prepare_init(gateway->loop, &gateway->before);
     uv_check_init(gateway->loop, &gateway->after);
     uv_timer_init(gateway->loop, &gateway->tick);
+    uv_idle_init(gateway->loop, &gateway->busy);
     uv_timer_init(gateway->loop, &gateway->notice);
     gateway->before.data = gateway->after.data = gateway;
     gateway->tick.data = gateway->notice.data = gateway;
@@ -356,6 +390,7 @@ static void on_server_closed(void *arg) {
     uv_close((uv_handle_t *)&gateway->before, NULL);
     uv_close((uv_handle_t *)&gateway->after, NULL);
     uv_close((uv_handle_t *)&gateway->tick, NULL);
+    uv_close((uv_handle_t *)&gateway->busy, NULL);
     uv_close((uv_handle_t *)&gateway->notice, NULL);
 }
 
@@ -378,6 +413,7 @@ void gateway_stop(struct gateway *gateway) {
 void gateway_free(struct gateway *gateway) {
     if (!gateway)
         return;
+    channels_free(gateway->channels);
     wb_subscriber_close(gateway->subscriber);
     inquirer_free(gateway->inquirer);
     followers_free(gateway->followers);

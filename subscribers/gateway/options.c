@@ -1,6 +1,7 @@
 #include "subscribers/gateway/options.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "common/log.h"
 #include "proto/problem.h"
@@ -14,10 +15,22 @@ static const struct config_option table[] = {
 #undef OPTION
 };
 
+int options_public_stream(const struct options *options) {
+    static const char *const names[] = {"off", "token", "on"};
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(options->public_stream, names[i]))
+            return i;
+    return -1;
+}
+
 static int validate(const void *values, struct wb_error *err) {
     const struct options *o = values;
     if (log_level_parse(o->log_level) < 0)
         return problem(err, WB_E_CONFIG, "log_level = %s", o->log_level);
+    if (options_public_stream(o) < 0) {
+        problem(err, WB_E_CONFIG, "public_stream = %s", o->public_stream);
+        return problem_hint(err, "write token, on or off");
+    }
     return 0;
 }
 

@@ -4,6 +4,8 @@
 
 #include "common/config.h"
 
+enum public_stream { PUBLIC_STREAM_OFF, PUBLIC_STREAM_TOKEN, PUBLIC_STREAM_ON };
+
 struct options {
     char *listen;
     char *streams;
@@ -21,6 +23,11 @@ struct options {
     int64_t retry;
     int64_t request_time;
     int64_t case_timeout;
+    char *public_stream;
+    int64_t channels;
+    int64_t channel_bytes;
+    int64_t catch_ups;
+    int64_t linger;
     int64_t drain;
     int64_t notice;
     char *log_level;
@@ -28,5 +35,8 @@ struct options {
 
 extern struct options options_values;
 extern const struct config_program options_program;
+
+/* -1 if it is none of them. */
+int options_public_stream(const struct options *options);
 
 #endif

@@ -11,6 +11,7 @@
 #include "proto/problem.h"
 #include "subscribers/gateway/api.h"
 #include "subscribers/gateway/asset.h"
+#include "subscribers/gateway/channels.h"
 #include "subscribers/gateway/follow.h"
 #include "subscribers/gateway/inquiry.h"
 #include "subscribers/gateway/meter.h"
@@ -272,6 +273,22 @@ static void on_api_events(const struct call *call) {
         follow_case(call, call->parts[3], code);
 }
 
+/* Streams */
+
+static void on_staff_stream(const struct call *call) {
+    channels_follow(call->site->channels, call->exchange, WB_AUDIENCE(STAFF), true);
+}
+
+static void on_public_stream(const struct call *call) {
+    enum public_stream who = call->site->public_stream;
+    if (who == PUBLIC_STREAM_OFF)
+        api_refuse(call->exchange, 404, "PUBLIC_STREAM_OFF", "there is no public stream here",
+                   "the operator may open it: public_stream");
+    else
+        channels_follow(call->site->channels, call->exchange, WB_AUDIENCE(PUBLIC),
+                        who != PUBLIC_STREAM_ON);
+}
+
 /* The rest */
 
 static void on_healthz(const struct call *call) {
@@ -331,6 +348,8 @@ static const struct {
     {"GET", "/api/v1/cases/*/events", on_api_events},
     {"GET", "/api/v1/cases/*/*", on_api_path},
     {"GET", "/api/v1/cases/*/*/events", on_api_path_events},
+    {"GET", "/api/v1/streams/staff", on_staff_stream},
+    {"GET", "/api/v1/streams/public", on_public_stream},
     {"GET", "/healthz", on_healthz},
     {"GET", "/readyz", on_readyz},
     {"GET", "/metrics", on_metrics},

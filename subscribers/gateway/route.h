@@ -2,6 +2,9 @@
 #ifndef SUBSCRIBERS_GATEWAY_ROUTE_H
 #define SUBSCRIBERS_GATEWAY_ROUTE_H
 
+#include "subscribers/gateway/options.h"
+
+struct channels;
 struct followers;
 struct http_exchange;
 struct inquirer;
@@ -14,6 +17,8 @@ struct site {
     struct inquirer *inquirer;
     struct followers *followers;
     struct throttle *throttle;
+    struct channels *channels;
+    enum public_stream public_stream;
     /* "" if the gateway can serve cases, else why not. */
     const char *(*why_not_ready)(void *arg);
     const char *(*broker)(void *arg); /* its endpoint */

@@ -542,6 +542,17 @@ static int take(wb_subscription *subscription, const wb_record **record) {
     return 1;
 }
 
+int wb_subscription_take(wb_subscription *subscription, const wb_record **record) {
+    *record = NULL;
+    if (subscription->subscriber->busy || subscription->record || subscription->error.code)
+        return 0;
+    uint64_t credit = subscription->credit;
+    int taken = take(subscription, record);
+    if (subscription->credit != credit)
+        session_rearm(subscription->subscriber->session);
+    return taken;
+}
+
 int wb_subscription_next(wb_subscription *subscription, int timeout_ms, const wb_record **record,
                          struct wb_error *err) {
     wb_subscriber *subscriber = subscription->subscriber;

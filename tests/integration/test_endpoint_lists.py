@@ -12,8 +12,8 @@ import time
 import pytest
 from support import paths, wait
 from support.process import clean_environment
+from support.sse import Stream
 from support.waybill import Gateway
-from test_gateway import Stream
 
 TAKEOVER_S = 20  # of the standby, on a busy machine, and of its clients
 

@@ -4,7 +4,6 @@ import http.client
 import json
 import re
 import socket
-import threading
 import time
 import urllib.parse
 
@@ -12,6 +11,7 @@ import pytest
 import zmq
 
 from support import wait
+from support.sse import Stream
 from support.waybill import Gateway, metric
 
 
@@ -29,60 +29,6 @@ def office(broker, publisher, event):
         assert receipt.offset, receipt
         return receipt.offset, receipt.code
     return happen
-
-
-class Stream:
-    """An event stream, read in a thread: .events are (id, event, data), .comments, .retry."""
-
-    def __init__(self, url, **headers):
-        parts = urllib.parse.urlsplit(url)
-        self.connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=30)
-        target = parts.path + ("?" + parts.query if parts.query else "")
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        self.connection.request("GET", target, headers=named)
-        self.answer = self.connection.getresponse()
-        self.status = self.answer.status
-        self.events, self.comments, self.retry, self.ended = [], 0, None, False
-        self.cursor = 0  # as an EventSource keeps it
-        self.thread = threading.Thread(target=self._read, daemon=True)
-        self.thread.start()
-
-    def _read(self):
-        fields = {}
-        try:
-            for line in self.answer:
-                line = line.decode().rstrip("\n")
-                if line.startswith(":"):
-                    self.comments += 1
-                elif line.startswith("retry: "):
-                    self.retry = int(line[7:])
-                elif line:
-                    name, value = line.split(": ", 1)
-                    fields[name] = value
-                else:
-                    self.cursor = int(fields.get("id", self.cursor))
-                    if fields.get("event", "end") != "end":
-                        self.events.append(
-                            (int(fields["id"]), fields["event"], json.loads(fields["data"])))
-                    fields = {}
-        except (OSError, http.client.HTTPException, ValueError):
-            pass
-        self.ended = True
-
-    def wait(self, count, timeout=20):
-        wait.until(lambda: len(self.events) >= count or self.ended, timeout, f"{count} events")
-        assert len(self.events) >= count, self.events
-        return self.events
-
-    def ids(self):
-        return [number for number, kind, _ in self.events if kind == "node"]
-
-    def close(self):
-        try:
-            self.answer.fp.raw._sock.shutdown(socket.SHUT_RDWR)
-        except (OSError, AttributeError):
-            pass
-        self.thread.join(10)
 
 
 @pytest.fixture

@@ -1,9 +1,14 @@
 """docs/gateway.md says what the program does: its tables are those of the code."""
 
+import os
 import re
+import signal
 import subprocess
 
-from support import paths
+import pytest
+
+from support import paths, wait
+from support.registry import Registry
 
 DOCUMENT = (paths.ROOT / "docs" / "gateway.md").read_text()
 
@@ -38,8 +43,38 @@ def test_every_route_is_described():
 
 def test_reasons_for_a_reset_are_all_named():
     folder = paths.ROOT / "subscribers" / "gateway"
-    source = (folder / "follow.c").read_text() + (folder / "gateway.c").read_text()
+    names = ("follow.c", "gateway.c", "channel.c", "viewer.c", "stream_request.c")
+    source = "".join((folder / name).read_text() for name in names)
     reasons = set(re.findall(r'"((?:cursor|too|log)_\w+)"', source))
-    assert reasons == {"cursor_invalid", "cursor_unknown", "too_far_behind", "log_replaced"}
+    assert reasons == {"cursor_invalid", "cursor_unknown", "cursor_expired", "too_far_behind",
+                       "log_replaced"}
     for reason in reasons:
         assert f"`{reason}`" in DOCUMENT
+
+
+@pytest.fixture
+def told(broker, gateway, database, publisher, event):
+    """Some events, and what the document's commands take from the environment."""
+    session = publisher()
+    receipts = session.publish(
+        *(event("A-1", item_code="LIC-1", region_code="320402", stage="GRANTED")
+          for _ in range(3)), codes=True)
+    token = Registry(database, broker).token("boss")
+    return {"CODE": receipts[-1].code, "CASE": "A-1", "TOKEN": token}
+
+
+@pytest.mark.parametrize("command, words", [
+    ("cases/$CASE/events", "event: case"), ("streams/staff?item", "id: 3\nevent: node"),
+    ("streams/public", "event: begin"), ("Last-Event-ID", "id: 3\nevent: node")])
+def test_commands_do_what_they_say(told, gateway, tmp_path, command, words):
+    found, = [line for line in re.findall(r"^curl .*$", DOCUMENT, re.M) if command in line]
+    heard = tmp_path / "heard"
+    with heard.open("wb") as out:
+        running = subprocess.Popen(found.replace("http://127.0.0.1:7400", gateway.url), shell=True,
+                                   stdout=out, stderr=subprocess.DEVNULL, start_new_session=True,
+                                   env={**os.environ, **told})
+    try:
+        wait.until(lambda: words in heard.read_text(), 10, words)
+    finally:
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()

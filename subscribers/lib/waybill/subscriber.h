@@ -123,6 +123,9 @@ WB_EXPORT void wb_subscription_close(wb_subscription *subscription);
  * ever), -1: refused, e.g. WB_E_CURSOR_UNKNOWN. */
 WB_EXPORT int wb_subscription_next(wb_subscription *subscription, int timeout_ms,
                                    const wb_record **record, struct wb_error *err);
+/* The same of what has come already: 1, or 0 for none, also where it was refused. On an event loop,
+ * for whoever cannot always take what comes; not from within a callback. */
+WB_EXPORT int wb_subscription_take(wb_subscription *subscription, const wb_record **record);
 /* All up to here was handed out or does not match the filter: store it and pass it to wb_subscribe.
  */
 WB_EXPORT uint64_t wb_subscription_cursor(const wb_subscription *subscription);
