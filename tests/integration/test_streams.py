@@ -298,7 +298,7 @@ class TestSharing:
 
     def test_as_many_catch_up_as_are_allowed(self, make_gateway, registry, open_stream, office,
                                              proto):
-        office(3000, notices=[proto.Notice(title="long", text="x" * 3000)])
+        office(3000, notices=[proto.Notice(title="long", text="x" * 1700)])
         gateway = make_gateway("--catch-ups=1")
         token = registry.token("boss")
         # Who does not read keeps the place: it is more than the sockets' buffers take.
