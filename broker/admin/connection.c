@@ -82,6 +82,16 @@ int connection_put(struct wb_admin *admin, const char *sql, const char *name, st
     return 0;
 }
 
+int connection_ask(struct wb_admin *admin, const char *sql, int params, const char *const *values,
+                   bool *answer, struct wb_error *err) {
+    PGresult *r = connection_query(admin, sql, params, values, err);
+    if (!r)
+        return -1;
+    *answer = connection_true(r, 0, 0);
+    PQclear(r);
+    return 0;
+}
+
 int64_t connection_number(const PGresult *result, int row, int column) {
     return strtoll(PQgetvalue(result, row, column), NULL, 10);
 }

@@ -36,6 +36,10 @@ PGresult *connection_find(struct wb_admin *admin, const char *sql, const char *w
 int connection_put(struct wb_admin *admin, const char *sql, const char *name, struct buffer *out,
                    struct wb_error *err);
 
+/* Whether the one value that a query gives is true. -1 and err if it cannot be asked. */
+int connection_ask(struct wb_admin *admin, const char *sql, int params, const char *const *values,
+                   bool *answer, struct wb_error *err);
+
 int64_t connection_number(const PGresult *result, int row, int column);
 bool connection_true(const PGresult *result, int row, int column);
 

@@ -25,11 +25,9 @@ static int check(const struct wb_admin_item *item, struct wb_error *err) {
 
 static int check_room(wb_admin *admin, const char *code, struct wb_error *err) {
     const char *const values[] = {ITEMS_MAX, code};
-    PGresult *r = connection_query(admin, SQL_ITEMS_ROOM, 2, values, err);
-    if (!r)
+    bool room;
+    if (connection_ask(admin, SQL_ITEMS_ROOM, 2, values, &room, err) != 0)
         return -1;
-    bool room = connection_true(r, 0, 0);
-    PQclear(r);
     if (room)
         return 0;
     problem(err, WB_E_USAGE, "there are rules for %s items, and there may not be more", ITEMS_MAX);

@@ -58,11 +58,9 @@ static void make(char text[WB_ADMIN_TOKEN_TEXT], char bytea[BYTEA_TEXT]) {
 
 static int check_room(wb_admin *admin, struct wb_error *err) {
     const char *most = TOKENS_MAX;
-    PGresult *r = connection_query(admin, SQL_TOKENS_ROOM, 1, &most, err);
-    if (!r)
+    bool room;
+    if (connection_ask(admin, SQL_TOKENS_ROOM, 1, &most, &room, err) != 0)
         return -1;
-    bool room = connection_true(r, 0, 0);
-    PQclear(r);
     if (room)
         return 0;
     problem(err, WB_E_USAGE, "there are %s tokens, and there may not be more", most);

@@ -122,6 +122,13 @@ char *admin_key(struct argp_state *state, const char *text) {
     return key;
 }
 
+void admin_take_key(struct argp_state *state, const char *text, char **key) {
+    if (*key)
+        argp_error(state, "--key is given more than once");
+    else
+        *key = admin_key(state, text);
+}
+
 const char *admin_short_key(const char *key, char text[ADMIN_KEY_SHORT]) {
     snprintf(text, ADMIN_KEY_SHORT, "%.8s…", key);
     return text;

@@ -60,6 +60,8 @@ int admin_complain(const struct wb_error *err);
 /* A key as the command line has it: 40 characters, or the name of a file that keygen made. Exits by
  * argp_error if it is neither. The text is the caller's to free. */
 char *admin_key(struct argp_state *state, const char *text);
+/* The same for an option that may be given once. */
+void admin_take_key(struct argp_state *state, const char *text, char **key);
 /* The first characters of a key. */
 #define ADMIN_KEY_SHORT 16
 const char *admin_short_key(const char *key, char text[ADMIN_KEY_SHORT]);

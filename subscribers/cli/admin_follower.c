@@ -66,9 +66,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         return 0;
     switch (key) {
     case 'k':
-        if (request->key)
-            argp_error(state, "--key is given more than once");
-        request->key = admin_key(state, text);
+        admin_take_key(state, text, &request->key);
         return 0;
     case 'A':
         add_audiences(request, text, state);
@@ -133,7 +131,11 @@ static int list(wb_admin *admin, struct admin_listing *listing, struct wb_error 
 
 static const char *const headers[] = {"FOLLOWER", "STATE", "KEYS", "MAY USE",
                                       "MAY SEE",  "SINCE", NULL};
-static const struct admin_kind kind = {"follower", headers, list, wb_admin_follower_rotate,
+static const struct admin_kind kind = {"follower",
+                                       headers,
+                                       list,
+                                       wb_admin_follower_enable,
+                                       wb_admin_follower_rotate,
                                        wb_admin_follower_retire};
 
 /* Doing. */
@@ -193,27 +195,11 @@ static int set(const struct admin_action *action, int argc, char **argv) {
     return perform(false, &argp, argc, argv);
 }
 
-static int cut_off(wb_admin *admin, const char *name, struct wb_error *err) {
-    return wb_admin_follower_enable(admin, name, false, err);
-}
-
-static int admit(wb_admin *admin, const char *name, struct wb_error *err) {
-    return wb_admin_follower_enable(admin, name, true, err);
-}
-
 int admin_follower(const struct admin_action *action, int argc, char **argv) {
-    static const struct admin_change disable = {&kind, "Cuts a follower off, within a second.",
-                                                cut_off, false};
-    static const struct admin_change enable = {&kind, "Admits a follower again.", admit, false};
     static const struct admin_action actions[] = {
         {"add", "register a follower with its key and what it may see", add, NULL},
         {"set", "change what it may see", set, NULL},
-        {"list", "all of them", admin_list, &kind},
-        {"disable", "cut one off", admin_change, &disable},
-        {"enable", "admit it again", admin_change, &enable},
-        {"rotate", "change its key without a stop", admin_rotate, &kind},
-        {NULL, NULL, NULL, NULL},
-    };
+        ADMIN_PARTY_ACTIONS(kind)};
     (void)action;
     return admin_dispatch("waybill admin follower", actions, argc, argv);
 }

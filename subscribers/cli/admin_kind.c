@@ -77,9 +77,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         return 0;
     switch (key) {
     case 'k':
-        if (request->key)
-            argp_error(state, "--key is given more than once");
-        request->key = admin_key(state, text);
+        admin_take_key(state, text, &request->key);
         return 0;
     case OPTION_DONE:
         request->done = true;
@@ -126,6 +124,34 @@ int admin_change(const struct admin_action *action, int argc, char **argv) {
     read_line(&request, no_options, "NAME", request.change->doc, argc, argv);
     return admin_perform(request.kind, &request.common, request.change->gone ? NULL : request.name,
                          change, &request);
+}
+
+static int disable(wb_admin *admin, void *arg, struct wb_error *err) {
+    const struct request *request = arg;
+    return request->kind->enable(admin, request->name, false, err);
+}
+
+static int enable(wb_admin *admin, void *arg, struct wb_error *err) {
+    const struct request *request = arg;
+    return request->kind->enable(admin, request->name, true, err);
+}
+
+static int switch_party(const struct admin_kind *kind, const char *does, const char *how,
+                        admin_deed *deed, int argc, char **argv) {
+    struct request request = {.kind = kind};
+    char doc[96];
+    snprintf(doc, sizeof doc, "%s a %s%s", does, kind->noun, how);
+    read_line(&request, no_options, "NAME", doc, argc, argv);
+    return admin_perform(kind, &request.common, request.name, deed, &request);
+}
+
+int admin_disable(const struct admin_action *action, int argc, char **argv) {
+    return switch_party(action->data, "Cuts", " off, within a second. What is in the log stays.",
+                        disable, argc, argv);
+}
+
+int admin_enable(const struct admin_action *action, int argc, char **argv) {
+    return switch_party(action->data, "Admits", " again.", enable, argc, argv);
 }
 
 static int rotate(wb_admin *admin, void *arg, struct wb_error *err) {

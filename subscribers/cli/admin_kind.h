@@ -19,7 +19,8 @@ struct admin_kind {
     /* Hands each to admin_listing_wants, and those it wants to the table or, for programs, to
      * admin_listing_print. */
     int (*list)(wb_admin *admin, struct admin_listing *listing, struct wb_error *err);
-    /* For kinds with keys. */
+    /* For kinds with keys: parties. */
+    int (*enable)(wb_admin *admin, const char *name, bool enabled, struct wb_error *err);
     int (*rotate)(wb_admin *admin, const char *name, const char *new_key, struct wb_error *err);
     int (*retire)(wb_admin *admin, const char *name, struct wb_error *err);
 };
@@ -39,7 +40,19 @@ struct admin_change {
 /* Actions. Their data: the struct admin_kind; of the second the struct admin_change. */
 int admin_list(const struct admin_action *action, int argc, char **argv);
 int admin_change(const struct admin_action *action, int argc, char **argv);
+int admin_disable(const struct admin_action *action, int argc, char **argv);
+int admin_enable(const struct admin_action *action, int argc, char **argv);
 int admin_rotate(const struct admin_action *action, int argc, char **argv);
+
+/* The end of a party's actions. */
+/* clang-format off */
+#define ADMIN_PARTY_ACTIONS(kind) \
+    {"list", "all of them", admin_list, &(kind)}, \
+    {"disable", "cut one off", admin_disable, &(kind)}, \
+    {"enable", "admit it again", admin_enable, &(kind)}, \
+    {"rotate", "change its key without a stop", admin_rotate, &(kind)}, \
+    {NULL, NULL, NULL, NULL}
+/* clang-format on */
 
 /* Opens the database, does it, and shows the one that is named as the list has it; without a name
  * nothing. Gives the exit status. */

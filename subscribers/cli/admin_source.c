@@ -154,7 +154,11 @@ static int list(wb_admin *admin, struct admin_listing *listing, struct wb_error 
 
 static const char *const headers[] = {"SOURCE", "STATE", "KEYS", "MAY PUBLISH",
                                       "LIMITS", "SINCE", NULL};
-static const struct admin_kind kind = {"source", headers, list, wb_admin_source_rotate,
+static const struct admin_kind kind = {"source",
+                                       headers,
+                                       list,
+                                       wb_admin_source_enable,
+                                       wb_admin_source_rotate,
                                        wb_admin_source_retire};
 
 /* Doing. */
@@ -229,27 +233,11 @@ static int set(const struct admin_action *action, int argc, char **argv) {
     return perform(false, &argp, argc, argv);
 }
 
-static int cut_off(wb_admin *admin, const char *name, struct wb_error *err) {
-    return wb_admin_source_enable(admin, name, false, err);
-}
-
-static int admit(wb_admin *admin, const char *name, struct wb_error *err) {
-    return wb_admin_source_enable(admin, name, true, err);
-}
-
 int admin_source(const struct admin_action *action, int argc, char **argv) {
-    static const struct admin_change disable = {
-        &kind, "Cuts a source off, within a second. What it sent stays.", cut_off, false};
-    static const struct admin_change enable = {&kind, "Admits a source again.", admit, false};
     static const struct admin_action actions[] = {
         {"add", "register a source with its key and what it may publish", add, NULL},
         {"set", "change what it may publish", set, NULL},
-        {"list", "all of them", admin_list, &kind},
-        {"disable", "cut one off", admin_change, &disable},
-        {"enable", "admit it again", admin_change, &enable},
-        {"rotate", "change its key without a stop", admin_rotate, &kind},
-        {NULL, NULL, NULL, NULL},
-    };
+        ADMIN_PARTY_ACTIONS(kind)};
     (void)action;
     return admin_dispatch("waybill admin source", actions, argc, argv);
 }

@@ -328,6 +328,51 @@ class TestChanges:
         assert time.monotonic() - changed < CUT_SECONDS
 
 
+AUDIENCES = ("full", "staff", "applicant", "public")
+
+
+class TestLiveAudiences:
+    """Each audience has its live feed, and each feed its own list of permitted keys."""
+
+    @pytest.fixture
+    def feeds(self, keyed):
+        """The endpoints of a keyed broker that has all four, by audience."""
+        feeds = {name: f"tcp://127.0.0.1:{wait.free_port()}" for name in AUDIENCES[1:]}
+        for name, endpoint in feeds.items():
+            keyed.argv += [f"--live-{name}", endpoint]
+        keyed.restart()
+        return {"full": keyed.live, **feeds}
+
+    def test_a_key_opens_the_feeds_of_its_audiences_alone(self, feeds, server, registry):
+        opens = {}
+        for held in AUDIENCES:
+            own = key()
+            registry.follower(held, own, audiences=[held])
+            opens[held] = [audience for audience in AUDIENCES if outcome(
+                zmq.SUB, feeds[audience], own, server.public)[0] == ADMITTED]
+        assert opens == {"full": list(AUDIENCES), "staff": ["staff", "public"],
+                         "applicant": ["applicant", "public"], "public": ["public"]}
+        assert outcome(zmq.SUB, feeds["public"], key(), server.public) == REFUSED
+
+    def test_who_loses_an_audience_is_cut_from_its_feed_and_from_no_other(
+            self, feeds, keyed, registry, subscribe):
+        own, other = key(), key()
+        registry.follower("screen", own, audiences=["staff"])
+        registry.follower("board", other, audiences=["staff"])
+        watched = {name: subscribe(feeds[name], own)[1] for name in ("staff", "public")}
+        stays = subscribe(feeds["staff"], other)[1]
+        for one in (*watched.values(), stays):
+            next_event(one, ADMITTED)
+        changed = registry.write("UPDATE waybill.follower SET audiences = '{public}'"
+                                 " WHERE name = 'screen'")
+        next_event(watched["staff"], zmq.EVENT_DISCONNECTED)
+        assert time.monotonic() - changed < CUT_SECONDS
+        next_event(watched["staff"], FAILED)  # it tried to come back
+        next_event(stays, ADMITTED)           # and the other did
+        assert not watched["public"].poll(0)
+        assert keyed.text().count("all subscribers were cut") == 1
+
+
 class TestGrants:
     @pytest.mark.parametrize("column, field, granted, other", [
         ("agencies", "agency", "新北区行政审批局", "武进区行政审批局"),
