@@ -1,427 +1,297 @@
-"""Who may see what: the audiences of followers, tokens and their scope, the life of a case's code.
+"""What leaves the broker and the gateway is for who reads it: personal data is thrown at every field
+of many events, and looked for in every byte that comes back."""
 
-What an audience gets of an event is tested where that is made."""
-
-import hashlib
-import json
-import math
-import time
+import http.client
+import re
 
 import pytest
-
-from support import postgres as pg
+import zmq
 from support import wait, wire
+from support.personal import Thrown, mobile
 from support.registry import Registry
 
-CUT_SECONDS = 1.0  # from the commit of the change to the end of what it opened
-COVERS = {"FULL": ["FULL", "STAFF", "APPLICANT", "PUBLIC"], "STAFF": ["STAFF", "PUBLIC"],
-          "APPLICANT": ["APPLICANT", "PUBLIC"], "PUBLIC": ["PUBLIC"]}
+CASES = 6
+FREE, CATALOGUE = "随意写下", "目录之名"  # words of free text, and of what everybody may read
+HAN = "龢麤灪爨驫鱻麣厵靐龘齉龖籲癵"  # in no other word
+AUDIENCES = {"staff": 2, "applicant": 3, "public": 4}
+LINES = {"phone", "staff_no", "id", "type", "item_code"}  # too short for a number in groups
 
 
 @pytest.fixture
-def registry(broker, database):
-    return Registry(database, broker)
+def live():
+    return {audience: f"tcp://127.0.0.1:{wait.free_port()}" for audience in AUDIENCES}
 
 
 @pytest.fixture
-def session(broker, proto, registry):
-    """session("staff", "public"): a streams session of a follower with these audiences, open. Its
-    name alone says who it is: on loopback there are no keys."""
-    made = []
-
-    def make(*audiences):
-        name = f"f{len(made)}"
-        if audiences:
-            registry.follower(name, audiences=audiences)
-        made.append(wire.Follower(proto, broker.streams))
-        made[-1].announced = made[-1].hello(name)
-        return made[-1]
-    yield make
-    for one in made:
-        one.close()
+def make_ready(make_broker, cli, gateway_port, live):
+    def start(*arguments):
+        words = [word for name, endpoint in live.items() for word in (f"--live-{name}", endpoint)]
+        return make_broker(public_url=f"http://127.0.0.1:{gateway_port}",
+                           arguments=[*words, *arguments]).start()
+    return start
 
 
-def names(proto, numbers):
-    return [proto.Audience.Name(number).removeprefix("AUDIENCE_") for number in numbers]
+@pytest.fixture(params=["title", "number", "office"])
+def broker(make_ready, request):
+    return make_ready("--disclosure", request.param)
 
 
-def subscribed(session, **options):
-    """The audience of a subscription, or the name of the refusal."""
-    session.subscribe(**options)
-    message = session.receive()
-    kind = message.WhichOneof("body")
-    if kind == "refusal":
-        return message.refusal.name
-    audience, = names(session.proto, [message.subscribed.audience])
-    session.send(unsubscribe=session.proto.Unsubscribe(subscription=1))
-    return audience
+class Office:
+    """Makes up events that have something in every field that a source may fill."""
 
+    def __init__(self, proto, seed):
+        self.proto = proto
+        self.thrown = Thrown(seed)
+        self.names, self.count = set(), 0
 
-class TestAudiences:
-    @pytest.mark.parametrize("held", COVERS)
-    def test_a_follower_gets_what_it_has_and_what_that_covers(self, session, proto, held):
-        follower = session(held.lower())
-        assert names(proto, follower.announced.audiences) == COVERS[held]
-        assert {wanted: subscribed(follower, now=True, audience=wanted) for wanted in COVERS} == {
-            wanted: wanted if wanted in COVERS[held] else "AUDIENCE" for wanted in COVERS}
-        assert subscribed(follower, now=True) == held
+    def name(self):
+        name = self.thrown.seed.choice("王欧陈") + "".join(self.thrown.seed.choices(HAN, k=3))
+        self.names.add(name)
+        return name
 
-    def test_several_audiences_add_up(self, session, proto):
-        follower = session("public", "applicant", "staff")
-        assert names(proto, follower.announced.audiences) == ["STAFF", "APPLICANT", "PUBLIC"]
-        assert subscribed(follower, now=True) == "STAFF"
-        assert subscribed(follower, now=True, audience="APPLICANT") == "APPLICANT"
-        assert subscribed(follower, now=True, audience="FULL") == "AUDIENCE"
+    def text(self, name):
+        number = self.thrown.number
+        if name in ("name", "approver"):
+            return self.name()
+        if name == "region_code":
+            return number(kinds=(mobile,), plain=True)
+        if name == "url":
+            return f"https://example.org/?q={number(plain=True)}&x=1"
+        if name == "due_date":
+            return "2026-03-09"
+        if name == "traceparent":
+            return "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
+        word = CATALOGUE if name in ("item_name", "agency") else FREE
+        return f"{word}{number(plain=name in LINES)}号"
 
-    def test_a_name_that_nobody_registered_sees_everything_on_loopback(self, session, proto):
-        follower = session()
-        assert names(proto, follower.announced.audiences) == COVERS["FULL"]
-        assert subscribed(follower, now=True) == "FULL"
+    def fill(self, message, skip=()):
+        for field in message.DESCRIPTOR.fields:
+            if field.name in skip:
+                continue
+            if field.type == field.TYPE_STRING:
+                setattr(message, field.name, self.text(field.name))
+            elif field.type == field.TYPE_MESSAGE and field.label == field.LABEL_REPEATED:
+                for _ in range(2):
+                    self.fill(getattr(message, field.name).add())
+            elif field.type == field.TYPE_MESSAGE:
+                self.fill(getattr(message, field.name))
+            elif field.type == field.TYPE_UINT32:
+                setattr(message, field.name, 7)
+        return message
 
-    def test_a_refusal_names_what_may_be_had(self, session):
-        follower = session("public")
-        follower.subscribe(audience="STAFF")
-        refusal = follower.refusal()
-        assert refusal.subscription == 1
-        assert "staff is asked for, and the session may have public" in refusal.detail
-        assert "waybill admin follower set" in refusal.hint
-
-    def test_a_number_that_is_no_audience(self, session, proto):
-        follower = session()
-        follower.send(subscribe=proto.Subscribe(subscription=1, now=True, audience=77))
-        assert follower.refusal().name == "AUDIENCE"
-
-    def test_the_public_does_not_ask_by_case(self, session):
-        follower = session("public")
-        assert subscribed(follower, case_nos=["A-1"]) == "AUDIENCE"
-        assert subscribed(follower, parent_case_nos=["A-1"]) == "AUDIENCE"
-        assert subscribed(follower, item_codes=["1"]) == "PUBLIC"
-
-    def test_a_right_that_is_taken_away_ends_what_it_opened(self, session, registry, event,
-                                                            publisher):
-        follower = session("full", "public")
-        for number, audience in enumerate(("FULL", "STAFF", "PUBLIC"), 1):
-            follower.subscribe(number, now=True, credit=0, audience=audience)
-            follower.expect("subscribed")
-        changed = registry.write("UPDATE waybill.follower SET audiences = '{staff}'")
-        refusal = follower.refusal()
-        assert time.monotonic() - changed < CUT_SECONDS
-        assert (refusal.name, refusal.subscription) == ("AUDIENCE", 1)
-        assert "full is asked for, and the session may have staff, public" in refusal.detail
-        registry.settle()
-        assert subscribed(follower, number=9, now=True) == "STAFF"  # the session stays
-
-    def test_nobody_is_let_in_before_the_followers_were_read(self, make_broker, database, proto):
-        """Else who is registered for less would be taken for one who is not."""
-        make_broker().start().stop()
-        pg.rows(database, "INSERT INTO waybill.follower (name, audiences)"
-                          " VALUES ('board', '{public}')")
-        pg.rows(database, "ALTER TABLE waybill.follower RENAME TO elsewhere")
-        broker = make_broker()
-        broker.start(ready=False)
-        wait.until(lambda: "reading sources and keys: relation" in broker.text())
-        follower = wire.Follower(proto, broker.streams)
-        try:
-            follower.send(hello=proto.Hello(version=1, session=1, source="board"))
-            assert follower.refusal().name == "NOT_READY"
-            assert wait.http_status(f"{broker.http}/readyz") == 503
-            pg.rows(database, "ALTER TABLE waybill.elsewhere RENAME TO follower")
-            broker.wait_ready()
-            welcome = follower.hello("board")
-            assert names(proto, welcome.audiences) == ["PUBLIC"]
-        finally:
-            follower.close()
-
-
-class TestTokens:
-    def test_a_token_sets_the_audience(self, session, registry):
-        staff, public = registry.token("desk"), registry.token("hall", "public")
-        follower = session()
-        assert subscribed(follower, now=True, token=staff) == "STAFF"
-        assert subscribed(follower, now=True, token=staff, audience="PUBLIC") == "PUBLIC"
-        assert subscribed(follower, now=True, token=staff, audience="FULL") == "AUDIENCE"
-        assert subscribed(follower, now=True, token=public) == "PUBLIC"
-        assert subscribed(follower, now=True, token=public, audience="STAFF") == "AUDIENCE"
-
-    def test_who_passes_a_token_on_needs_its_audience(self, session, registry):
-        staff, public = registry.token("desk"), registry.token("hall", "public")
-        gateway = session("applicant")
-        assert subscribed(gateway, now=True, token=public) == "PUBLIC"
-        gateway.subscribe(now=True, token=staff)
-        refusal = gateway.refusal()
-        assert refusal.name == "AUDIENCE"
-        assert "the session that passes the token on" in refusal.detail
-
-    @pytest.mark.parametrize("token, said", [
-        ("wbt_never_made", "there is no such token"), ("x" * 129, "longer than 128"),
-        ("wbt_test_old", "old expired at 20"), ("wbt_test_revoked", "revoked was revoked")])
-    def test_one_that_is_not_valid(self, session, registry, token, said):
-        registry.token("old", seconds=-1)
-        registry.token("revoked")
-        registry.write("UPDATE waybill.token SET enabled = false WHERE name = 'revoked'")
-        registry.settle()
-        follower = session()
-        follower.subscribe(now=True, token=token)
-        refusal = follower.refusal()
-        assert refusal.name == "TOKEN" and said in refusal.detail
-        assert token not in str(refusal)
-        assert follower.case("A-1", token=token).name == "TOKEN"
-
-    def test_its_scope_narrows_what_is_seen(self, session, registry, publisher, event):
-        token = registry.token("desk", agencies=["新北区"], regions=["320411", "320412"],
-                               items=["0001"])
-        fits = {"agency": "新北区行政审批局", "region_code": "320412001", "item_code": "000115"}
-        publisher().publish(event("A-1", **fits), event("A-2", **{**fits, "region_code": "320413"}),
-                            event("A-3", **{**fits, "agency": "武进区"}),
-                            event("A-4", **{**fits, "agency": ""}), event("A-5"),
-                            event("A-6", **{**fits, "region_code": "320411"}),
-                            event("A-7", **fits))
-        follower = session()
-        follower.subscribe(token=token)
-        follower.expect("subscribed")
-        assert [record.offset for record in follower.records(3)] == [1, 6, 7]
-        follower.subscribe(2, token=token, region_codes=["320411"])
-        follower.expect("subscribed")
-        assert [record.offset for record in follower.records(1, number=2)] == [6]
-        publisher("tax").publish(event("A-8"), event("A-9", **fits))
-        assert [record.offset for record in follower.records(1)] == [9]
-
-    @pytest.mark.parametrize("change", ["enabled = false", "expires_at = now()",
-                                        "audience = 'public'"])
-    def test_what_it_opened_ends_with_it(self, session, registry, change):
-        token = registry.token("desk")
-        follower = session()
-        follower.subscribe(now=True, token=token)
-        follower.expect("subscribed")
-        changed = registry.write(f"UPDATE waybill.token SET {change}")
-        refusal = follower.refusal()
-        assert time.monotonic() - changed < CUT_SECONDS
-        assert refusal.name == ("AUDIENCE" if "audience" in change else "TOKEN")
-        assert refusal.subscription == 1
-
-    def test_one_that_is_removed_ends_what_it_opened(self, session, registry):
-        token = registry.token("desk")
-        follower = session()
-        follower.subscribe(now=True, token=token)
-        follower.expect("subscribed")
-        changed = registry.write("DELETE FROM waybill.token")
-        assert follower.refusal().name == "TOKEN"
-        assert time.monotonic() - changed < CUT_SECONDS
-
-    def test_it_ends_what_it_opened_when_its_time_has_come(self, session, registry):
-        token = registry.token("desk", seconds=3)
-        follower = session()
-        follower.subscribe(now=True, token=token)
-        follower.expect("subscribed")
-        expires = pg.value(registry.database,
-                           "SELECT extract(epoch FROM expires_at) FROM waybill.token")
-        refusal = follower.refusal()
-        assert 0 <= time.time() - float(expires) < CUT_SECONDS
-        assert refusal.name == "TOKEN" and "desk expired at" in refusal.detail
-
-    def test_a_disabled_gateway_loses_what_it_passed_on(self, session, registry):
-        token = registry.token("desk")
-        gateway = session("staff")
-        gateway.subscribe(now=True, token=token)
-        gateway.expect("subscribed")
-        changed = registry.write("UPDATE waybill.follower SET audiences = '{applicant}'")
-        assert gateway.refusal().name == "AUDIENCE"
-        assert time.monotonic() - changed < CUT_SECONDS
-
-    def test_a_token_that_changes_its_scope_shows_the_new_one(self, session, registry, publisher,
-                                                              event):
-        token = registry.token("desk", regions=["1"])
-        follower = session()
-        follower.subscribe(now=True, token=token)
-        follower.expect("subscribed")
-        registry.write("UPDATE waybill.token SET regions = '{2}'")
-        registry.settle()
-        publisher().publish(event(region_code="1"), event(region_code="2"))
-        assert follower.records(1)[0].offset == 2
+    def event(self, event, case_no):
+        self.count += 1
+        identity = f"e-{self.count}-{self.thrown.number(plain=True)}"
+        made = event(case_no, stage="SPECIAL_PROCEDURE", event_id=identity,
+                     parent_case_no="320411-2026-P-000001")
+        self.fill(made, skip=("event_id", "case_no", "parent_case_no", "alert", "replaces"))
+        if self.count % 3 == 0:
+            made.kind = self.proto.KIND_CORRECTION
+            made.replaces = f"e-0-{self.thrown.number(plain=True)}"
+        return made
 
 
 @pytest.fixture
-def cases(publisher, event):
-    """Codes of the cases A-1, of region 320411, and A-2, of 320412."""
-    receipts = publisher().publish(event("A-1", region_code="320411"),
-                                   event("A-2", region_code="320412"), codes=True)
-    return {f"A-{n}": receipt.code for n, receipt in enumerate(receipts, 1)}
+def office(broker, publisher, event, proto, listeners):
+    """Personal data at every field of all cases; .cases are their codes, .last the last offset.
+    .publish(): more of it; the last offset of each case."""
+    made, writer = Office(proto, 20260302), publisher()
+    made.cases = {}
 
-
-class TestCases:
-    @pytest.mark.parametrize("held, by_code, without", [
-        ("full", True, "FULL"), ("applicant", True, None), ("staff", False, "STAFF"),
-        ("public", False, None)])
-    def test_who_may_ask(self, session, proto, cases, held, by_code, without):
-        follower = session(held)
-        answer = follower.case("A-1", cases["A-1"])
-        assert hasattr(answer, "state") == by_code
-        assert by_code or answer.name == "AUDIENCE"
-        answer = follower.case("A-1")
-        assert (names(proto, [answer.audience]) == [without] if without
-                else answer.name == "AUDIENCE")
-
-    def test_the_code_is_told_to_those_alone_who_see_everything(self, session, cases):
-        assert session("full").case("A-1").code == cases["A-1"]
-        assert session("staff").case("A-1").code == ""
-        assert session("applicant").case("A-1", cases["A-1"]).code == ""
-
-    @pytest.mark.parametrize("audience, code, said", [
-        ("STAFF", False, "STAFF"), ("APPLICANT", False, "APPLICANT"), ("PUBLIC", False, None),
-        ("APPLICANT", True, "APPLICANT"), ("STAFF", True, None), ("FULL", True, None)])
-    def test_an_audience_is_asked_for(self, session, proto, cases, audience, code, said):
-        answer = session("full").case("A-1", cases["A-1"] if code else "", audience=audience)
-        assert (names(proto, [answer.audience]) == [said] if said else answer.name == "AUDIENCE")
-
-    def test_a_token_opens_what_lies_in_its_scope(self, session, registry, cases, publisher, event):
-        token = registry.token("desk", regions=["320411"])
-        public = registry.token("hall", "public")
-        gateway = session("staff", "applicant")
-        assert gateway.case("A-1", token=token).state.case_no == "A-1"
-        assert gateway.case("A-2", token=token).name == "CASE_NOT_FOUND"
-        assert gateway.case("A-3", token=token).name == "CASE_NOT_FOUND"
-        assert gateway.case("A-1", token=public).name == "AUDIENCE"
-        assert gateway.case("A-1", cases["A-1"], token=token).name == "TOKEN"
-        publisher("tax").publish(event("A-1", region_code="320412"))
-        assert gateway.case("A-1", token=token).name == "CASE_NOT_FOUND"  # it has moved
-        assert session("applicant").case("A-1", token=token).name == "AUDIENCE"
+    def publish():
+        offsets = {}
+        for number in range(CASES):
+            case_no = f"320411-2026-{number:06}"
+            receipts = writer.publish(*(made.event(event, case_no) for _ in range(7)), codes=True)
+            assert all(receipt.offset for receipt in receipts), receipts
+            made.cases[case_no] = receipts[-1].code
+            made.last = offsets[case_no] = receipts[-1].offset
+        return offsets
+    made.publish = publish
+    publish()
+    assert len(made.thrown.numbers) > 1000 and len(made.names) > 100
+    return made
 
 
 @pytest.fixture
-def short_lived(make_broker, proto):
-    """A broker where a case's code works for two seconds behind its end: a publisher and a
-    follower of it."""
-    broker = make_broker(arguments=["--code-life", "2s"]).start()
-    publisher = wire.Publisher(proto, broker.ingest)
-    follower = wire.Follower(proto, broker.streams)
-    publisher.open()
-    follower.hello()
-    yield publisher, follower
-    publisher.close()
-    follower.close()
+def listeners(broker, live, publisher, event, proto):
+    """A subscriber to every topic of each live feed, there before anything happens."""
+    sockets, writer = {}, publisher("probe")
+    for audience, endpoint in live.items():
+        socket = sockets[audience] = zmq.Context.instance().socket(zmq.SUB)
+        socket.linger, socket.rcvhwm = 0, 0
+        for topic in (b"case/", b"item/", b"region/", b"agency/", b"log\n"):
+            socket.subscribe(topic)
+        socket.connect(endpoint)
+
+        def arrives():
+            writer.publish(event("probe"))
+            return socket.poll(50)
+        wait.until(arrives, what=f"the live feed of {audience}")
+    yield sockets
+    for socket in sockets.values():
+        socket.close()
 
 
-def code_of(database, case_no):
-    """The code that a case would have, also one that there is not: as broker/cases/code.c derives
-    it."""
-    key = bytes(pg.value(database, "SELECT code_key FROM waybill.deployment"))
-    digest = hashlib.blake2b(b"waybill case code 1\0" + case_no.encode(), digest_size=16, key=key)
-    bits = int.from_bytes(digest.digest()[:8], "big")
-    return "".join("0123456789ABCDEFGHJKMNPQRSTVWXYZ"[bits >> 5 * n & 31] for n in range(12))
+def from_live(proto, socket, last):
+    """All bytes that came up to an offset, and the topics."""
+    data, through, topics = b"", 0, set()
+    while through < last or socket.poll(200):
+        assert socket.poll(10_000), "the live feed ends early"
+        topic, body = socket.recv_multipart()
+        if topic == b"log\n":
+            through = proto.LiveBatch.FromString(body).through_offset
+        data += topic + body
+        topics.add(topic.split(b"/")[0])
+    return data, topics
 
 
-def is_over(follower, case_no, code):
-    return follower.case(case_no, code).DESCRIPTOR.name == "Refusal"
+def from_stream(proto, follower, audience, last):
+    session, data, through = follower(), b"", 0
+    session.send(subscribe=proto.Subscribe(subscription=1, credit=8192, after_offset=0,
+                                           audience=audience))
+    while through < last:
+        assert session.socket.poll(10_000), "the stream ends early"
+        frame = session.socket.recv()
+        message = proto.BrokerMessage.FromString(frame)
+        assert message.WhichOneof("body") in ("subscribed", "deliver"), message
+        through = max(through, message.deliver.through_offset)
+        data += frame
+    return data
 
 
-def differ(some, others):
-    """Whether times are told apart: by more than a millisecond, and not by chance (the rank sum
-    lies 4.5 standard deviations off: once in 100,000 tests)."""
-    gap = abs(sorted(some)[len(some) // 2] - sorted(others)[len(others) // 2])
-    wins = sum((a > b) + (a == b) / 2 for a in some for b in others)
-    n, m = len(some), len(others)
-    return gap > 0.001 and abs(wins - n * m / 2) > 4.5 * math.sqrt(n * m * (n + m + 1) / 12)
+def from_answers(proto, follower, cases):
+    """Cases asked for by their codes, and what they got since then by following them."""
+    session, data = follower(), b""
+
+    def receive(kind):
+        nonlocal data
+        assert session.socket.poll(10_000), f"no {kind}"
+        frame = session.socket.recv()
+        data += frame
+        message = proto.BrokerMessage.FromString(frame)
+        assert message.WhichOneof("body") == kind, message
+        return getattr(message, kind)
+
+    for request, (case_no, code) in enumerate(cases.items(), 1):
+        session.send(case_query=proto.CaseQuery(request=request, case_no=case_no, code=code))
+        answer = receive("case_answer")
+        assert len(answer.nodes) == 7 and answer.code == ""
+    session.send(subscribe=proto.Subscribe(subscription=9, credit=8192, by_case=True, now=True,
+                                           audience=proto.AUDIENCE_APPLICANT))
+    receive("subscribed")
+    session.send(follow=proto.Follow(subscription=9, places=[
+        proto.Place(case_no=case_no, code=code, after_offset=1)
+        for case_no, code in cases.items()]))
+    places = []
+    while len(places) < len(cases):
+        places.extend(receive("followed").places)
+    assert all(place.outcome == proto.OUTCOME_FOLLOWED and len(place.records) == 7
+               for place in places), places
+    return data
 
 
-class TestCodeLife:
-    def test_a_code_stops_working_after_the_end(self, short_lived, event):
-        publisher, follower = short_lived
-        first, second = (receipt.code for receipt in publisher.publish(
-            event("A-1", stage="WITHDRAWN"), event("A-2"), codes=True))
-        assert follower.case("A-1", first).state.ended
-        wait.until(lambda: is_over(follower, "A-1", first), what="the end of the code")
-        assert follower.case("A-1", first).name == "CASE_NOT_FOUND"
-        assert follower.case("A-2", second).state.case_no == "A-2"  # it has not ended
-        assert follower.case("A-1").state.ended  # who sees everything needs no code
-        publisher.publish(event("A-1", stage="RECEIVED"))  # it goes on
-        assert not follower.case("A-1", first).state.ended
+class Lines:
+    """An event stream of the gateway as bytes."""
 
-    def test_what_ended_long_ago_opens_when_it_is_reported_late(self, short_lived, event):
-        publisher, follower = short_lived
-        receipt, = publisher.publish(event("A-1", stage="WITHDRAWN", at_us=1_000_000), codes=True)
-        assert follower.case("A-1", receipt.code).state.ended
-        wait.until(lambda: is_over(follower, "A-1", receipt.code), what="the end of the code")
+    def __init__(self, gateway, path, **headers):
+        self.connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=10)
+        self.connection.request("GET", path, headers=headers)
+        self.answer = self.connection.getresponse()
+        assert self.answer.status == 200, self.answer.read()
 
-    def test_all_that_is_not_found_is_alike(self, short_lived, event, database):
-        """Byte for byte, and in time: else one could find out which case numbers there are."""
-        publisher, follower = short_lived
-        publisher.publish(event("A-1"))
-        code, *_ = (receipt.code for receipt in publisher.publish(
-            *(event("A-2", stage="WITHDRAWN", step="x" * 200) for _ in range(900)), codes=True))
-        wait.until(lambda: is_over(follower, "A-2", code), what="the end of the code")
-        assert code_of(database, "A-2") == code.replace("-", "")
-        asked = {"wrong code": ("A-1", "0000-0000-0000"), "expired": ("A-2", code),
-                 "unknown": ("A-9", code_of(database, "A-9")),
-                 "too long": ("A" * 200, code_of(database, "A" * 200))}
-        took, said = {kind: [] for kind in asked}, set()
-        for _ in range(40):
-            for kind, (case_no, shown) in asked.items():
-                began = time.monotonic()
-                said.add(follower.case(case_no, shown).SerializeToString())
-                took[kind].append(time.monotonic() - began)
-        assert len(said) == 1
-        for kind, times in took.items():
-            assert not differ(times, took["wrong code"]), (kind, sorted(times)[20],
-                                                           sorted(took["wrong code"])[20])
+    def read(self, last):
+        """All up to the event with that offset."""
+        data, offset = b"", 0
+        for line in self.answer:
+            data += line
+            if line.startswith(b"id:"):
+                offset = int(line[3:])
+            if line == b"\n" and offset >= last:
+                break
+        self.connection.close()
+        assert offset >= last, data[-500:]
+        return data
 
 
-class TestCommands:
-    """waybill tail and track, as somebody."""
+def from_pages(gateway, cases):
+    data = b""
+    for case_no, code in cases.items():
+        for path in (f"/c/{case_no}/{code}", f"/c/{case_no}/{code}/fragment",
+                     f"/api/v1/cases/{case_no}/{code}"):
+            status, _, body = gateway.get(path)
+            assert status == 200, path
+            data += body
+    return data
 
-    @pytest.fixture
-    def token_file(self, cli, broker, database, publisher, event, tmp_path):
-        """The name of the file with a token that waybill made, good for region 320411."""
-        cli.use(WAYBILL_DATABASE=database)
-        publisher().publish(event("A-1", region_code="320411", step="现场勘验"),
-                            event("A-2", region_code="320412"))
-        made = cli("admin", "token", "add", "desk", "--audience", "staff", "--region", "320411")
-        (tmp_path / "desk.token").write_text(made.stdout)
-        wait.until(lambda: cli("tail", "--from", "start", "--until-head", "--token-file",
-                               "desk.token", status=None).returncode == 0, what="the token")
-        return "desk.token"
 
-    def tail(self, cli, *options, **how):
-        done = cli("tail", "--from", "start", "--until-head", *options, **how)
-        return [json.loads(line) for line in done.stdout.splitlines()] if not how else done.stderr
+def check(office, data, audience):
+    """Nothing of what was thrown that this audience may not see is in the bytes."""
+    text = data.decode("utf-8", "replace")
+    assert office.thrown.found_in(data) == []
+    if audience != "staff":
+        assert [name for name in office.names if name in text] == []
+    if audience == "public":
+        assert FREE not in text and "320411-2026-" not in text and "e-1" not in text
+        assert not re.search(f"[{HAN}]", text)
+    else:
+        assert FREE in text and "320411-2026-00000" in text
+    assert CATALOGUE in text and "*" in text
 
-    def test_tail_as_the_public_sees_it(self, cli, token_file):
-        first, second = self.tail(cli, "--audience", "public")
-        assert (first["offset"], first["region_code"]) == (1, "320411")
-        assert "case_no" not in first and "step" not in first
 
-    def test_tail_in_the_name_of_a_token(self, cli, token_file, database):
-        only, = self.tail(cli, "--token-file", token_file)
-        assert (only["case_no"], only["step"]) == ("A-1", "现场勘验")
-        said = self.tail(cli, "--token-file", token_file, "--audience", "full", status=1)
-        assert "full is asked for, and the token may have staff, public" in said
-        cli("admin", "token", "revoke", "desk")
+def test_streams(office, follower, proto):
+    full = from_stream(proto, follower, 1, office.last)
+    assert len(office.thrown.found_in(full)) == len(office.thrown.numbers)
+    assert all(name in full.decode("utf-8", "replace") for name in office.names)
+    for audience, number in AUDIENCES.items():
+        check(office, from_stream(proto, follower, number, office.last), audience)
 
-        def refused():
-            done = cli("tail", "--from", "start", "--until-head", "--token-file", token_file,
-                       status=None)
-            return done.returncode == 1 and "desk was revoked" in done.stderr
-        wait.until(refused, what="the end of the token")
 
-    def test_track_in_the_name_of_a_token(self, cli, token_file, database):
-        def track(*words, **how):
-            return cli("track", *words, "--json", **how)
-        assert len(json.loads(track("A-1", "--token-file", token_file).stdout)["nodes"]) == 1
-        assert "there is no such case" in track("A-2", "--token-file", token_file, status=1).stderr
-        staff = json.loads(track("A-1", "--audience", "staff").stdout)
-        assert staff["nodes"][0]["step"] == "现场勘验"
-        said = track("A-1", "--audience", "public", status=1).stderr
-        assert "public has no cases" in said
-        said = track("A-1", "--code", "x", "--token-file", token_file, status=2).stderr
-        assert "exclude one another" in said
+def test_live_feeds(office, listeners, proto):
+    for audience, socket in listeners.items():
+        data, topics = from_live(proto, socket, office.last)
+        check(office, data, audience)
+        assert topics == {b"agency", b"log\n"} | ({b"case"} if audience != "public" else set())
 
-    @pytest.mark.parametrize("content, said", [
-        (None, "No such file or directory"), ("", "does not begin with a token"),
-        ("\n", "does not begin with a token"), ("x" * 200, "does not begin with a token")])
-    def test_a_file_without_a_token(self, cli, tmp_path, content, said):
-        if content is not None:
-            (tmp_path / "some.token").write_text(content)
-        assert said in cli("tail", "--token-file", "some.token", status=2).stderr
 
-    def test_an_audience_that_there_is_not(self, cli):
-        assert "full, staff, applicant or public" in cli("track", "A-1", "--audience", "all",
-                                                         status=2).stderr
+def test_answers_with_a_code(office, follower, proto):
+    check(office, from_answers(proto, follower, office.cases), "applicant")
+
+
+def test_the_gateway_s_pages(office, gateway):
+    check(office, from_pages(gateway, office.cases), "applicant")
+
+
+def test_the_gateway_s_case_streams(office, gateway):
+    streams = {case_no: Lines(gateway, f"/c/{case_no}/{code}/events")
+               for case_no, code in office.cases.items()}
+    for case_no, offset in office.publish().items():
+        check(office, streams[case_no].read(offset), "applicant")
+
+
+@pytest.mark.parametrize("audience", ["staff", "public"])
+def test_the_gateway_s_streams(office, gateway, broker, database, audience):
+    token = Registry(database, broker).token("screen", audience=audience)
+    stream = Lines(gateway, f"/api/v1/streams/{audience}?from=start",
+                   Authorization=f"Bearer {token}")
+    check(office, stream.read(office.last), audience)
+
+
+def test_a_full_disclosure_names_the_handler(make_ready, proto, event):
+    broker = make_ready("--disclosure", "full")
+    writer, reader = wire.Publisher(proto, broker.ingest), wire.Follower(proto, broker.streams)
+    try:
+        writer.open()
+        reader.hello()
+        receipt = writer.publish(event("A-1", handler=proto.Handler(
+            name="王芳", phone="138-0013-8000")), codes=True)[0]
+        answer = reader.case("A-1", receipt.code)
+        assert answer.audience == proto.AUDIENCE_APPLICANT and answer.code == ""
+        assert answer.state.handler.name == answer.nodes[0].record.event.handler.name == "王芳"
+        assert answer.state.handler.phone == "***-****-****"
+        full = reader.case("A-1")
+        assert full.audience == proto.AUDIENCE_FULL and full.code == receipt.code
+        assert full.state.handler.phone == "138-0013-8000"
+    finally:
+        writer.close()
+        reader.close()
