@@ -9,9 +9,13 @@ import re
 import stat
 import subprocess
 
+import psycopg2
 import pytest
 from support import paths
 from support.postgres import rows, value
+
+
+SCHEMA = paths.ROOT / "broker" / "journal" / "schema"
 
 
 @pytest.fixture
@@ -288,6 +292,19 @@ def test_what_a_follower_may_see_is_changed(admin, keys):
     assert 'no follower "nobody"' in said
 
 
+def test_followers_from_before_audiences_keep_what_they_saw(admin, database):
+    rows(database, "CREATE SCHEMA waybill; CREATE TABLE waybill.schema_version (version integer"
+                   " PRIMARY KEY, name text NOT NULL, applied_at timestamptz DEFAULT now())")
+    for version, path in enumerate(sorted(SCHEMA.glob("*.sql"))[:4], 1):
+        rows(database, path.read_text())
+        rows(database, "INSERT INTO waybill.schema_version VALUES (%s, %s)", version, path.stem)
+    rows(database, "INSERT INTO waybill.follower (name) VALUES ('gateway')")
+    admin("source", "add", "permits", "--everything")  # brings the schema up to date
+    assert listed(admin, "follower")["gateway"]["audiences"] == ["full"]
+    with pytest.raises(psycopg2.errors.NotNullViolation):
+        rows(database, "INSERT INTO waybill.follower (name) VALUES ('newcomer')")
+
+
 # Tokens.
 
 def test_a_token_is_shown_once_and_kept_as_a_digest(admin, database):
@@ -393,7 +410,6 @@ def test_a_schema_of_another_version(admin, database):
 
 
 def test_an_old_schema_is_left_to_the_broker_that_writes(admin, database):
-    import psycopg2
     connection = psycopg2.connect(database)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(hashtextextended('waybill writer', 0))")

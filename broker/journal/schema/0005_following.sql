@@ -3,6 +3,8 @@
 ALTER TABLE waybill.follower
     ADD audiences text[] NOT NULL DEFAULT '{full}'  -- what it may ask for
         CHECK (audiences <@ '{full,staff,applicant,public}' AND cardinality(audiences) > 0);
+-- Those who were there before saw everything. Who comes now has to be told what they may see.
+ALTER TABLE waybill.follower ALTER audiences DROP DEFAULT;
 
 CREATE TABLE waybill.token (
     name       text        PRIMARY KEY CHECK (name ~ '^[a-z0-9][a-z0-9._-]{0,63}$'),
