@@ -78,6 +78,7 @@ wb_subscriber *wb_subscriber_open(const char *endpoint, const struct wb_subscrib
 void wb_subscriber_close(wb_subscriber *subscriber) {
     if (!subscriber)
         return;
+    subscriptions_closing(subscriber);
     session_close(subscriber->session);
     subscriptions_free(subscriber);
     requests_free(subscriber);

@@ -29,7 +29,7 @@ struct wb_subscription {
     uint64_t number; /* in the session; 0 before the first */
     wb_filter *filter;
     struct following *following;         /* by case; else NULL */
-    struct wb_subscribe_options options; /* its token is the subscription's own */
+    struct wb_subscribe_options options; /* its texts are the subscription's own */
     wb_audience audience;                /* that the broker said */
     wb_record_fn *record;                /* NULL: read by wb_subscription_next */
     void *arg;
@@ -38,6 +38,12 @@ struct wb_subscription {
     uint64_t cursor; /* handed out through here; WB_FROM_NOW until the broker has said where */
     uint64_t head;   /* of the log when the subscription began */
     bool begun;      /* head is known */
+    bool admitted;   /* under the number that it has now */
+    /* Of a durable reader: what is acknowledged, and whether the broker is to be told. What it
+     * delivers again of what was handed out is passed over: all up to `looked` has been looked at.
+     */
+    uint64_t acknowledged, looked;
+    bool acknowledge;
 
     uint64_t window, credit, used; /* events: granted at first, not yet used, handed out since */
     uint64_t through;              /* of the last Deliver that came */
@@ -115,6 +121,7 @@ static void release(wb_subscription *subscription) {
     if (subscription->filter)
         protobuf_c_message_free_unpacked(&subscription->filter->base, NULL);
     free((char *)subscription->options.token);
+    free((char *)subscription->options.reader);
     following_free(subscription->following);
     free(subscription);
 }
@@ -129,6 +136,12 @@ static uint64_t window_of(const wb_subscription *subscription) {
     return allowed < wanted ? allowed : wanted;
 }
 
+/* Where to begin: for a durable reader that has begun before only if it was removed meanwhile. */
+static uint64_t from(const wb_subscription *subscription) {
+    bool resumed = subscription->options.reader && subscription->begun;
+    return resumed ? subscription->acknowledged : subscription->cursor;
+}
+
 static void subscribe(wb_subscription *subscription) {
     wb_subscriber *subscriber = subscription->subscriber;
     drop_all(subscription);
@@ -136,8 +149,9 @@ static void subscribe(wb_subscription *subscription) {
     subscription->window = window_of(subscription);
     subscription->credit = subscription->following ? 0 : subscription->window;
     subscription->used = subscription->window - subscription->credit;
-    subscription->through = subscription->cursor;
+    subscription->through = subscription->looked = subscription->cursor;
     subscription->retry_us = 0;
+    subscription->admitted = false;
 
     Waybill__V1__Subscribe body = WAYBILL__V1__SUBSCRIBE__INIT;
     client_message message = WAYBILL__V1__CLIENT_MESSAGE__INIT;
@@ -152,14 +166,33 @@ static void subscribe(wb_subscription *subscription) {
         following_ended(subscription->following);
     if (subscription->options.token)
         body.token = (char *)subscription->options.token;
+    if (subscription->options.reader) {
+        body.reader = (char *)subscription->options.reader;
+        body.restart = subscription->options.restart && !subscription->begun;
+        body.stand_by = subscription->options.stand_by;
+    }
     if (subscription->cursor == WB_FROM_NOW) {
         body.from_case = WAYBILL__V1__SUBSCRIBE__FROM_NOW;
         body.now = true;
     } else {
         body.from_case = WAYBILL__V1__SUBSCRIBE__FROM_AFTER_OFFSET;
-        body.after_offset = subscription->cursor;
+        body.after_offset = from(subscription);
     }
     session_send(subscriber->session, &message);
+}
+
+static void send_acknowledgement(wb_subscription *subscription) {
+    if (!subscription->acknowledge || !subscription->admitted ||
+        !session_is_open(subscription->subscriber->session))
+        return;
+    Waybill__V1__Acknowledge body = WAYBILL__V1__ACKNOWLEDGE__INIT;
+    client_message message = WAYBILL__V1__CLIENT_MESSAGE__INIT;
+    message.body_case = WAYBILL__V1__CLIENT_MESSAGE__BODY_ACKNOWLEDGE;
+    message.acknowledge = &body;
+    body.subscription = subscription->number;
+    body.offset = subscription->acknowledged;
+    subscription->acknowledge = false;
+    session_send(subscription->subscriber->session, &message);
 }
 
 static void unsubscribe(wb_subscription *subscription) {
@@ -226,7 +259,7 @@ static const deliver *decode(const wb_subscription *subscription, zmq_msg_t *mes
     if (frame_broker(zmq_msg_data(message), zmq_msg_size(message), arena, &decoded, NULL) ||
         decoded->body_case != WAYBILL__V1__BROKER_MESSAGE__BODY_DELIVER)
         return NULL;
-    uint64_t last = subscription->cursor;
+    uint64_t last = subscription->looked;
     for (size_t i = 0; i < decoded->deliver->n_records; i++) {
         const wb_record *record = decoded->deliver->records[i];
         if (record->offset <= last || record->offset > through || !record->event)
@@ -236,14 +269,21 @@ static const deliver *decode(const wb_subscription *subscription, zmq_msg_t *mes
     return decoded->deliver;
 }
 
-/* The next record of a Deliver: from here on it counts as handed out. */
+static void look_through(wb_subscription *subscription, uint64_t through) {
+    subscription->looked = through;
+    if (through > subscription->cursor)
+        subscription->cursor = through;
+}
+
+/* The next record of a Deliver: from here on it counts as handed out. NULL: it was already. */
 static const wb_record *advance(wb_subscription *subscription, const deliver *body,
                                 uint64_t through) {
     const wb_record *record = body->records[subscription->position++];
     bool last = subscription->position == body->n_records;
-    subscription->cursor = last ? through : record->offset;
+    bool again = record->offset <= subscription->cursor;
+    look_through(subscription, last ? through : record->offset);
     subscription->used++;
-    return record;
+    return again ? NULL : record;
 }
 
 static void call(wb_subscription *subscription, zmq_msg_t *message, uint64_t through) {
@@ -255,8 +295,11 @@ static void call(wb_subscription *subscription, zmq_msg_t *message, uint64_t thr
     }
     subscription->position = 0;
     subscription->calling = true;
-    while (!subscription->closed && subscription->position < body->n_records)
-        subscription->record(subscription->arg, advance(subscription, body, through));
+    while (!subscription->closed && subscription->position < body->n_records) {
+        const wb_record *record = advance(subscription, body, through);
+        if (record)
+            subscription->record(subscription->arg, record);
+    }
     subscription->calling = false;
     if (subscription->closed)
         release(subscription);
@@ -283,7 +326,7 @@ static void pass_over(wb_subscription *subscription, uint64_t through) {
     if (subscription->newest)
         subscription->newest->through = through;
     else
-        subscription->cursor = through;
+        look_through(subscription, through);
 }
 
 void subscriptions_deliver(wb_subscriber *subscriber, zmq_msg_t *message) {
@@ -317,9 +360,18 @@ void subscriptions_subscribed(wb_subscriber *subscriber,
     wb_subscription *subscription = find(subscriber, subscribed->subscription);
     if (!subscription || subscription->error.code)
         return;
-    /* From the start is from the oldest event that is left. */
-    if (subscription->cursor == WB_FROM_NOW || subscription->cursor == 0)
-        subscription->cursor = subscription->through = subscribed->after_offset;
+    bool durable = subscription->options.reader != NULL;
+    /* From the start is from the oldest event that is left. Where a durable reader goes on is the
+     * broker's to say; another instance may have been further. */
+    if (subscription->cursor == WB_FROM_NOW || subscription->cursor == 0 ||
+        (durable && (!subscription->begun || subscribed->after_offset > subscription->cursor)))
+        subscription->cursor = subscribed->after_offset;
+    subscription->looked = subscription->through =
+        durable ? subscribed->after_offset : subscription->cursor;
+    subscription->admitted = true;
+    if (subscription->acknowledged < subscribed->after_offset)
+        subscription->acknowledged = subscribed->after_offset;
+    subscription->acknowledge = durable && subscription->acknowledged > subscribed->after_offset;
     subscription->audience = subscribed->audience;
     if (!subscription->begun)
         subscription->head = subscribed->head_offset;
@@ -346,7 +398,10 @@ void subscriptions_refuse(wb_subscriber *subscriber, const Waybill__V1__Refusal 
         return;
     struct wb_error err;
     frame_refusal_error(refusal, &err);
-    if (err.retriable)
+    bool taken = err.code == WB_E_READER_TAKEN;
+    if (taken) /* the other instance has them now */
+        drop_all(subscription);
+    if (err.retriable && (!taken || subscription->options.stand_by))
         subscription->retry_us = monotonic_us() + session_retry_us(subscription->failures++);
     else
         subscription->error = err;
@@ -374,6 +429,7 @@ void subscriptions_tend(wb_subscriber *subscriber, int64_t now_us) {
     for (size_t i = 0; i < subscriber->subscription_count; i++) {
         if (subscriber->subscriptions[i]->following)
             following_tend(subscriber->subscriptions[i]->following);
+        send_acknowledgement(subscriber->subscriptions[i]);
         give_credit(subscriber->subscriptions[i]);
     }
     for (size_t i = 0; i < subscriber->subscription_count; i++) {
@@ -383,6 +439,11 @@ void subscriptions_tend(wb_subscriber *subscriber, int64_t now_us) {
             return; /* the list has moved; the others come with the next call */
         }
     }
+}
+
+void subscriptions_closing(wb_subscriber *subscriber) {
+    for (size_t i = 0; i < subscriber->subscription_count; i++)
+        send_acknowledgement(subscriber->subscriptions[i]);
 }
 
 void subscriptions_free(wb_subscriber *subscriber) {
@@ -439,13 +500,16 @@ static int set_up(wb_subscription *subscription, const wb_filter *filter,
     if (options)
         subscription->options = *options;
     const char *token = subscription->options.token;
+    const char *reader = subscription->options.reader;
     subscription->options.token = token ? strdup(token) : NULL;
+    subscription->options.reader = reader ? strdup(reader) : NULL;
     subscription->filter = filter ? copy_filter(filter) : NULL;
     wb_place_fn *answered = subscription->options.answered;
     if (answered)
         subscription->following =
             following_new(subscription->subscriber->session, answered, subscription->arg);
-    bool whole = (!token || subscription->options.token) && (!filter || subscription->filter) &&
+    bool whole = (!token || subscription->options.token) &&
+                 (!reader || subscription->options.reader) && (!filter || subscription->filter) &&
                  (!answered || subscription->following);
     return whole ? append(subscription->subscriber, subscription) : -1;
 }
@@ -491,6 +555,7 @@ wb_subscription *wb_subscribe(wb_subscriber *subscriber, uint64_t after_offset,
 void wb_subscription_close(wb_subscription *subscription) {
     if (!subscription || subscription->closed)
         return;
+    send_acknowledgement(subscription);
     unsubscribe(subscription);
     if (!subscription->subscriber->busy)
         session_rearm(subscription->subscriber->session);
@@ -517,9 +582,10 @@ wb_place *wb_follow(wb_subscription *subscription, const char *case_no, const ch
                          err);
 }
 
-/* A record that has come already. 1, or 0. */
-static int take(wb_subscription *subscription, const wb_record **record) {
+/* A record that has come already, or NULL if it is passed over. 1, or 0. */
+static int take_one(wb_subscription *subscription, const wb_record **record) {
     struct parcel *parcel = subscription->first;
+    *record = NULL;
     if (!parcel)
         return 0;
     if (!subscription->current) {
@@ -540,6 +606,13 @@ static int take(wb_subscription *subscription, const wb_record **record) {
     }
     give_credit(subscription);
     return 1;
+}
+
+static int take(wb_subscription *subscription, const wb_record **record) {
+    while (take_one(subscription, record))
+        if (*record)
+            return 1;
+    return 0;
 }
 
 int wb_subscription_take(wb_subscription *subscription, const wb_record **record) {
@@ -580,6 +653,24 @@ int wb_subscription_next(wb_subscription *subscription, int timeout_ms, const wb
             return 0;
         subscriber_wait(subscriber, deadline_us);
     }
+}
+
+int wb_acknowledge(wb_subscription *subscription, uint64_t offset, struct wb_error *err) {
+    if (!subscription->options.reader)
+        return problem(err, WB_E_USAGE, "the subscription is no durable reader's");
+    if (!subscription->begun || offset > subscription->cursor)
+        return problem(err, WB_E_USAGE, "offset %llu was not handed out yet",
+                       (unsigned long long)offset);
+    if (offset > subscription->acknowledged) {
+        subscription->acknowledged = offset;
+        subscription->acknowledge = true;
+    }
+    return 0;
+}
+
+bool wb_subscription_waits(const wb_subscription *subscription) {
+    return subscription->options.reader && !subscription->admitted && !subscription->error.code &&
+           session_is_open(subscription->subscriber->session);
 }
 
 uint64_t wb_subscription_cursor(const wb_subscription *subscription) {

@@ -6,7 +6,9 @@
  * for records that were handed out, so that a slow caller slows the broker and not the memory.
  *
  * When the session is opened anew the subscription begins again, under a new number, behind the
- * last record that was handed out; what waits is dropped, for it will come again.
+ * last record that was handed out; what waits is dropped, for it will come again. A durable
+ * reader's begins where the broker says, behind what was acknowledged: what comes again of what was
+ * handed out is passed over.
  *
  * A subscription by case gets its first credit when all its places have been named (following.h).
  */
@@ -27,6 +29,8 @@ void subscriptions_followed(wb_subscriber *subscriber, const Waybill__V1__Follow
 void subscriptions_refuse(wb_subscriber *subscriber, const Waybill__V1__Refusal *refusal);
 /* Gives credit to those that callbacks have used, and begins again what had to wait. */
 void subscriptions_tend(wb_subscriber *subscriber, int64_t now_us);
+/* Says what has not been said yet, before the session is closed. */
+void subscriptions_closing(wb_subscriber *subscriber);
 void subscriptions_free(wb_subscriber *subscriber);
 
 #endif

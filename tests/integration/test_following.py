@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from support import paths, wait
+from support import postgres as pg
 from support.process import Program, clean_environment
 
 DOCUMENT = paths.ROOT / "docs" / "subscriber.md"
@@ -360,6 +361,23 @@ class TestDocument:
         finally:
             program.kill()
             program.wait()
+
+    def test_the_fifth_program_reads_under_a_name(self, log, broker, installed, database):
+        log(numbered(1, 3))
+        first = 1
+        for last in (3, 5):
+            program = subprocess.Popen([installed(4), broker.streams], text=True,
+                                       stdout=subprocess.PIPE, env=clean_environment())
+            try:
+                for n in range(first, last + 1):
+                    assert program.stdout.readline() == f"{n} A-{n % 7}\n"
+                wait.until(lambda: pg.value(database, "SELECT cursor FROM waybill.reader") == last,
+                           what="the acknowledgement of the last")
+            finally:
+                program.kill()
+                program.wait()
+            first = last + 1
+            log(numbered(4, 5))
 
     def test_the_live_feed(self, log, broker, proto, tmp_path):
         directory = os.path.dirname(os.path.dirname(os.path.dirname(proto.event.__file__)))

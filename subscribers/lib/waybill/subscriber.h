@@ -109,6 +109,9 @@ struct wb_subscribe_options {
     const char *token;      /* of somebody for whom the session asks; NULL: none */
     uint32_t credit_events; /* the most that the broker may send ahead; 0: 4,096 */
     wb_place_fn *answered;  /* by case: nothing but what is followed by wb_follow; else NULL */
+    const char *reader;     /* a durable reader's name: the broker keeps its cursor; NULL: none */
+    bool restart;           /* the reader begins anew at after_offset, also where it is known */
+    bool stand_by;          /* wait while another instance has the reader, whenever that is */
 };
 
 /* The same with options, which may be NULL. What the session or the token may not see ends the
@@ -117,6 +120,19 @@ WB_EXPORT wb_subscription *wb_subscribe_with(wb_subscriber *subscriber, uint64_t
                                              const wb_filter *filter,
                                              const struct wb_subscribe_options *options,
                                              wb_record_fn *record, void *arg, struct wb_error *err);
+/* A durable reader goes on where it acknowledged last; after_offset counts when the broker does not
+ * know the name yet, and with `restart`. All up to `offset` is done with: nothing of it comes
+ * again, whichever instance reads next. What was handed out and not acknowledged comes again, but
+ * not to this subscription, also when the session is opened anew. May be called for every record,
+ * also from callbacks: the broker is told several times a second, and when the subscription or
+ * subscriber is closed.
+ *
+ * Another instance that does not stand by takes the reader over and ends this subscription with
+ * WB_E_READER_TAKEN, unless it stands by. WB_E_CURSOR_EXPIRED: retention has removed what was not
+ * acknowledged. -1 and err if the offset was not handed out, or it is no durable reader's. */
+WB_EXPORT int wb_acknowledge(wb_subscription *subscription, uint64_t offset, struct wb_error *err);
+/* True while a durable reader waits for its turn at a broker that it has a session with. */
+WB_EXPORT bool wb_subscription_waits(const wb_subscription *subscription);
 WB_EXPORT void wb_subscription_close(wb_subscription *subscription);
 
 /* The next record, valid until the next call. 1: a record, 0: none within timeout_ms (-1: wait for
