@@ -52,7 +52,8 @@ static void make(char text[WB_ADMIN_TOKEN_TEXT], char bytea[BYTEA_TEXT]) {
                       sizeof secret, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
     sodium_memzero(secret, sizeof secret);
     digest_sha256(text, strlen(text), digest);
-    memcpy(bytea, "\\x", 2);
+    bytea[0] = '\\';
+    bytea[1] = 'x';
     sodium_bin2hex(bytea + 2, BYTEA_TEXT - 2, digest, sizeof digest);
 }
 
