@@ -14,8 +14,8 @@ const proto = process.env.WAYBILL_PROTO ?? fileURLToPath(new URL("../../proto/",
 const root = new protobuf.Root();
 root.resolvePath = (_, name) => (name.startsWith(proto) ? name : proto + "/" + name);
 root.loadSync("waybill/v1/session.proto");
-const [ClientMessage, BrokerMessage, Record] = ["ClientMessage", "BrokerMessage", "Record"].map(
-  (name) => root.lookupType("waybill.v1." + name));
+const [ClientMessage, BrokerMessage, LiveBatch] = ["ClientMessage", "BrokerMessage", "LiveBatch"]
+  .map((name) => root.lookupType("waybill.v1." + name));
 
 const encode = (body) => ClientMessage.encode(ClientMessage.fromObject(body)).finish();
 // Offsets fit into a Number up to 2^53.
@@ -63,19 +63,17 @@ async function* fetchMissed(after, through) {
 // Every event behind that offset, once and in order.
 async function* follow(after) {
   const live = connect(Subscriber, liveEndpoint);
-  live.subscribe("case/");
+  live.subscribe("log\n");
   for await (const [topic, body] of live) {
-    const record = decode(Record, body);
-    if (record.offset > after + 1) {
-      console.error(`offset ${after + 1} to ${record.offset - 1} were missed`);
-      yield* fetchMissed(after, record.offset - 1);
+    const {fromOffset, throughOffset, records} = decode(LiveBatch, body);
+    if (fromOffset > after + 1) {
+      console.error(`offset ${after + 1} to ${fromOffset - 1} were missed`);
+      yield* fetchMissed(after, fromOffset - 1);
     }
-    if (record.offset > after) {
-      yield record;
-      after = record.offset;
-    }
+    yield* records.filter((record) => record.offset > after);
+    after = Math.max(after, throughOffset);
   }
 }
 
 for await (const {offset, source, event} of follow(Number(start)))
-  console.log(offset, source, event.caseNo, event.stage, event.step ?? "");
+  console.log(offset, source, event.caseNo ?? "", event.stage, event.step ?? "");

@@ -52,16 +52,15 @@ def fetch(after, through):
 def follow(after):
     """Every event behind that offset, once and in order."""
     live = connect(zmq.SUB, live_endpoint)
-    live.subscribe("case/")
+    live.subscribe("log\n")
     while True:
         topic, body = live.recv_multipart()
-        record = event_pb2.Record.FromString(body)
-        if record.offset > after + 1:
-            print(f"offset {after + 1} to {record.offset - 1} were missed", file=sys.stderr)
-            yield from fetch(after, record.offset - 1)
-        if record.offset > after:
-            yield record
-            after = record.offset
+        batch = wire.LiveBatch.FromString(body)
+        if batch.from_offset > after + 1:
+            print(f"offset {after + 1} to {batch.from_offset - 1} were missed", file=sys.stderr)
+            yield from fetch(after, batch.from_offset - 1)
+        yield from (record for record in batch.records if record.offset > after)
+        after = max(after, batch.through_offset)
 
 
 live_endpoint, streams, after, *keys = sys.argv[1:]

@@ -20,7 +20,7 @@
 #define OPEN_US         INT64_C(30000000)
 #define QUIET_US        INT64_C(300000)  /* without a message: what made sure of it is through */
 #define LOST_US         INT64_C(3000000) /* without a message: the rest was lost */
-#define RECORDS         3                /* the field of Deliver */
+#define RECORDS         3                /* the field of LiveBatch */
 
 struct live {
     const char *endpoint, *topic;
@@ -39,8 +39,8 @@ struct subscriber {
 static const struct setting settings[] = {
     {"live", 'l', "ENDPOINT", "the broker's live endpoint", SETTING_TEXT,
      .at = offsetof(struct live, endpoint)},
-    {"topic", 't', "TEXT", "what to subscribe to (case/); log and a line feed for batches",
-     SETTING_TEXT, .at = offsetof(struct live, topic)},
+    {"topic", 't', "TEXT", "what to subscribe to, case/ or log and a line feed (log)", SETTING_TEXT,
+     .at = offsetof(struct live, topic)},
     {"subscribers", 's', "N", "how many (10)", SETTING_NUMBER,
      .at = offsetof(struct live, subscribers), .least = 1, .most = SUBSCRIBERS_MAX},
     {"events", 'n', "N", "how many each is to get (1000000)", SETTING_NUMBER,
@@ -50,9 +50,9 @@ static const struct setting settings[] = {
     {0},
 };
 
-/* A message is a record, or under the topic log a list of them. */
+/* A message is a record, or under the topic log a batch of them. */
 static uint64_t records_in(const struct live *live, zmq_msg_t *body) {
-    if (strncmp(live->topic, "log", 3) != 0)
+    if (live->bare_bytes || strncmp(live->topic, "log", 3) != 0)
         return 1;
     const uint8_t *data = zmq_msg_data(body);
     struct wire wire = {data, data + zmq_msg_size(body)};
@@ -187,7 +187,7 @@ int main(int argc, char **argv) {
     static struct subscriber all[SUBSCRIBERS_MAX];
     static pthread_t publisher;
     struct live live = {
-        .endpoint = "tcp://127.0.0.1:7412", .topic = "case/", .subscribers = 10, .events = 1000000};
+        .endpoint = "tcp://127.0.0.1:7412", .topic = "log\n", .subscribers = 10, .events = 1000000};
     struct wb_error err = {0};
     settings_read(settings, doc, argc, argv, &live);
     live.context = zmq_ctx_new();

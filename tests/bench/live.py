@@ -11,7 +11,7 @@ from support import wait, wire
 from support.process import Program, clean_environment
 
 SUBSCRIBERS = 10
-TOPIC = "case/"  # everything
+TOPIC = "log\n"  # everything, in batches
 READERS, CREDIT, TURN_SECONDS = 10, 16, 0.1
 
 LIVE_MEASURES = [

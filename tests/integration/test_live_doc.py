@@ -16,8 +16,6 @@ from support.registry import Registry
 DOCUMENT = paths.ROOT / "docs" / "live.md"
 EXAMPLES = paths.ROOT / "docs" / "examples"
 PROGRAMS = {"python": "live.py", "js": "live.mjs"}
-LANGUAGES = pytest.mark.parametrize("language", PROGRAMS)
-
 
 def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", DOCUMENT.read_text(), re.S)
@@ -51,6 +49,13 @@ def prepared(tmp_path_factory):
             made[language] = directory
         return made[language]
     return prepare
+
+
+@pytest.fixture(params=PROGRAMS)
+def language(request, prepared):
+    """Prepared before the test opens a session, which would fall silent meanwhile."""
+    prepared(request.param)
+    return request.param
 
 
 @pytest.fixture
@@ -110,12 +115,11 @@ class Office:
         wait.until(lambda: len(shown(program)) == len(self.log), 20, "the rest")
 
 
-@LANGUAGES
-def test_the_document_shows_the_program(language):
-    assert blocks(language) == [(EXAMPLES / PROGRAMS[language]).read_text()]
+@pytest.mark.parametrize("shown_in", PROGRAMS)
+def test_the_document_shows_the_program(shown_in):
+    assert blocks(shown_in) == [(EXAMPLES / PROGRAMS[shown_in]).read_text()]
 
 
-@LANGUAGES
 def test_a_gap_is_seen_and_fetched(language, broker, publisher, event, follow):
     office = Office(publisher(), event)
     office.publish(3)
@@ -135,7 +139,6 @@ def test_a_gap_is_seen_and_fetched(language, broker, publisher, event, follow):
         proxy.close()
 
 
-@LANGUAGES
 def test_goes_on_behind_an_offset(language, broker, publisher, event, follow):
     office = Office(publisher(), event)
     office.publish(5)
@@ -145,7 +148,6 @@ def test_goes_on_behind_an_offset(language, broker, publisher, event, follow):
     assert shown(program) == office.log
 
 
-@LANGUAGES
 def test_shows_its_keys(language, make_broker, database, proto, event, follow, tmp_path):
     server, own = Keys(tmp_path, "broker"), Keys(tmp_path, "permits")
     broker = make_broker(arguments=["--curve", "all", "--key-file", server.path]).start()
@@ -161,4 +163,20 @@ def test_shows_its_keys(language, make_broker, database, proto, event, follow, t
     office.publish(2)
     office.publish_until_seen(program)
     assert shown(program) == office.log
+    session.close()
+
+
+def test_follows_the_public_feed(language, make_broker, proto, event, follow):
+    live = f"tcp://127.0.0.1:{wait.free_port()}"
+    broker = make_broker(arguments=["--live-public", live]).start()
+    session = wire.Publisher(proto, broker.ingest)
+    session.open()
+    office = Office(session, event)
+    program = follow(language, live, broker.streams, 0)
+    office.publish(2)
+
+    def seen():
+        office.publish()
+        return re.search(r"^\d+ tests +STAGE_RECEIVED *$", program.text(), re.M)
+    wait.until(seen, 30, "an event without a case's number", every=0.1)
     session.close()
