@@ -76,8 +76,9 @@ size_t http_output_bytes(const struct http_server *server);
  * the loop. */
 void http_stop(struct http_server *server, int64_t grace_ms, void (*closed)(void *arg), void *arg);
 
-/* The request. Texts last until the exchange is answered or its stream begins. Path, query and form
- * are UTF-8 without NUL: the server has refused what is not, but of a query passed it over. */
+/* The request. Texts last until the exchange is answered, its stream begins or it is forgotten.
+ * Path, query and form are UTF-8 without NUL: the server has refused what is not, but of a query
+ * passed it over. */
 const char *http_method(const struct http_exchange *exchange);
 const char *http_path(const struct http_exchange *exchange);   /* decoded, without the query */
 const char *http_target(const struct http_exchange *exchange); /* as it came, with the query */
@@ -99,6 +100,10 @@ const void *http_body(const struct http_exchange *exchange, size_t *bytes);
 const char *http_form(const struct http_exchange *exchange, const char *name);
 /* "2001:db8::7": who asks, as far as trusted proxies say it, else who has connected. */
 const char *http_peer(const struct http_exchange *exchange);
+
+/* Gives the request's memory back before the answer, for those who wait for one for long: its texts
+ * end here. */
+void http_forget_request(struct http_exchange *exchange);
 
 /* The answer, once. HEAD gets the headers alone. headers: more "Name: value", ended by NULL, or
  * NULL; one with a line break in it is left out. The body is copied. */

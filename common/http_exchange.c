@@ -126,6 +126,12 @@ void connection_head(struct http_connection *connection, struct buffer *out, int
     buffer_text(out, "\r\n");
 }
 
+void http_forget_request(struct http_exchange *exchange) {
+    struct http_connection *connection = connection_of(exchange);
+    http_request_free(connection->request);
+    connection->request = NULL;
+}
+
 /* False if the connection is gone already: then the exchange ends with it. */
 static bool begin_answer(struct http_exchange *exchange) {
     struct http_connection *connection = connection_of(exchange);

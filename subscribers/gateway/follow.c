@@ -457,6 +457,7 @@ void follow(struct followers *followers, struct http_exchange *exchange, const c
     }
     take_cursor(follower, cursor);
     http_on_gone(exchange, on_gone, follower);
+    http_forget_request(exchange); /* ten thousand may wait at once */
     if (seek(follower, &err))
         refuse(follower, &err);
 }

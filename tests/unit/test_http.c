@@ -33,6 +33,7 @@ static const struct http_limits limits = {
 struct later {
     uv_timer_t timer;
     struct http_exchange *exchange;
+    bool stream;
 };
 
 static struct {
@@ -64,7 +65,7 @@ static void on_timer_closed(uv_handle_t *handle) {
 
 static void on_later(uv_timer_t *timer) {
     struct later *later = timer->data;
-    if (later->exchange && http_query(later->exchange, "stream")) {
+    if (later->exchange && later->stream) {
         http_on_gone(later->exchange, on_gone, NULL);
         http_stream_begin(later->exchange, NULL);
     } else if (later->exchange) {
@@ -84,11 +85,14 @@ static void answer_later(struct http_exchange *exchange) {
     struct later *later = calloc(1, sizeof *later);
     const char *ms = http_query(exchange, "ms");
     later->exchange = exchange;
+    later->stream = http_query(exchange, "stream");
     uv_timer_init(&peer.loop, &later->timer);
     later->timer.data = later;
     uv_timer_start(&later->timer, on_later, ms ? strtoul(ms, NULL, 10) : 50, 0);
     if (!http_query(exchange, "deaf"))
         http_on_gone(exchange, on_later_gone, later);
+    if (http_query(exchange, "forget"))
+        http_forget_request(exchange);
 }
 
 static void push(struct http_exchange *exchange) {
@@ -367,6 +371,19 @@ static void pipelined_requests_are_answered_in_order(void **state) {
     assert_true(first && second && first < second);
     assert_true(strstr(second, "late") < strstr(second, "GET|/4"));
     assert_null(strstr(heard, "GET|/5"));
+    close(fd);
+}
+
+static void forgotten_request_is_answered(void **state) {
+    (void)state;
+    int fd = dial();
+    say(fd, "HEAD /later?forget=1 HTTP/1.1\r\nHost: a\r\n\r\n"
+            "GET /later?forget=1 HTTP/1.1\r\nHost: a\r\n\r\n"
+            "GET /3 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    char *heard = hear(fd, NULL);
+    assert_int_equal(count(heard, "HTTP/1.1 200 OK"), 3);
+    assert_int_equal(count(heard, "\r\n\r\nlate"), 1);
+    assert_non_null(strstr(heard, "GET|/3"));
     close(fd);
 }
 
@@ -761,6 +778,7 @@ int main(void) {
         SERVED(strange_targets_are_taken_apart),
         SERVED(every_split_of_a_request_is_the_same),
         SERVED(pipelined_requests_are_answered_in_order),
+        SERVED(forgotten_request_is_answered),
         SERVED(pipelining_beyond_the_stash_waits_in_the_socket),
         SERVED(half_closed_client_gets_its_answer),
         SERVED(head_has_no_body),
