@@ -126,6 +126,143 @@
 #define SQL_ITEM_REMOVE "DELETE FROM waybill.item WHERE code = $1"
 #define SQL_ITEMS       "SELECT code, disclosure FROM waybill.item ORDER BY code COLLATE \"C\""
 
+#define SQL_READER_FIND   "SELECT cursor FROM waybill.reader WHERE name = $1"
+#define SQL_READER_REMOVE "DELETE FROM waybill.reader WHERE name = $1"
+/* Nobody is connected with a broker that does not write: its lock says whether there is one. */
+#define SQL_READERS                                                                                \
+    "SELECT r.name, r.follower, r.audience, r.client, CASE WHEN r.client = '' THEN 0"              \
+    " WHEN pg_is_in_recovery() THEN 2 ELSE (EXISTS (SELECT FROM pg_locks WHERE"                    \
+    "  locktype = 'advisory' AND granted AND objsubid = 1 AND database ="                          \
+    "  (SELECT oid FROM pg_database WHERE datname = current_database()) AND"                       \
+    "  (classid::bigint << 32) | objid::bigint = hashtextextended('waybill writer', 0)))::int "    \
+    "END,"                                                                                         \
+    " r.cursor, greatest(h.last_offset - r.cursor, 0), coalesce(" SQL_MICROSECONDS(                \
+        "e.recorded_at") ", 0), " SQL_MICROSECONDS("r.since") ", " SQL_MICROSECONDS("r."           \
+                                                                                    "acknowledged" \
+                                                                                    "_at") ", "    \
+                                                                                           "r."    \
+                                                                                           "alarm" \
+                                                                                           " = "   \
+                                                                                           "'enda" \
+                                                                                           "ngere" \
+                                                                                           "d', "  \
+                                                                                           "r."    \
+                                                                                           "curso" \
+                                                                                           "r + "  \
+                                                                                           "1 < "  \
+                                                                                           "b."    \
+                                                                                           "first" \
+                                                                                           "_offs" \
+                                                                                           "et "   \
+                                                                                           "IS "   \
+                                                                                           "TRUE"  \
+                                                                                           " FROM" \
+                                                                                           " wayb" \
+                                                                                           "ill."  \
+                                                                                           "head " \
+                                                                                           "h, "   \
+                                                                                           "(SELE" \
+                                                                                           "CT "   \
+                                                                                           "min("  \
+                                                                                           "first" \
+                                                                                           "_offs" \
+                                                                                           "et) "  \
+                                                                                           "AS "   \
+                                                                                           "first" \
+                                                                                           "_offs" \
+                                                                                           "et "   \
+                                                                                           "FROM " \
+                                                                                           "waybi" \
+                                                                                           "ll."   \
+                                                                                           "parti" \
+                                                                                           "tion)" \
+                                                                                           " b,"   \
+                                                                                           " wayb" \
+                                                                                           "ill."  \
+                                                                                           "reade" \
+                                                                                           "r r"   \
+                                                                                           " LEFT" \
+                                                                                           " JOIN" \
+                                                                                           " LATE" \
+                                                                                           "RAL "  \
+                                                                                           "(SELE" \
+                                                                                           "CT "   \
+                                                                                           "from_" \
+                                                                                           "at, "  \
+                                                                                           "to_"   \
+                                                                                           "at "   \
+                                                                                           "FROM " \
+                                                                                           "waybi" \
+                                                                                           "ll."   \
+                                                                                           "parti" \
+                                                                                           "tion"  \
+                                                                                           "  "    \
+                                                                                           "WHERE" \
+                                                                                           " firs" \
+                                                                                           "t_"    \
+                                                                                           "offse" \
+                                                                                           "t <= " \
+                                                                                           "r."    \
+                                                                                           "curso" \
+                                                                                           "r + "  \
+                                                                                           "1 "    \
+                                                                                           "ORDER" \
+                                                                                           " BY "  \
+                                                                                           "numbe" \
+                                                                                           "r "    \
+                                                                                           "DESC " \
+                                                                                           "LIMIT" \
+                                                                                           " 1) "  \
+                                                                                           "p ON " \
+                                                                                           "true"  \
+                                                                                           " LEFT" \
+                                                                                           " JOIN" \
+                                                                                           " LATE" \
+                                                                                           "RAL "  \
+                                                                                           "(SELE" \
+                                                                                           "CT "   \
+                                                                                           "recor" \
+                                                                                           "ded_"  \
+                                                                                           "at "   \
+                                                                                           "FROM " \
+                                                                                           "waybi" \
+                                                                                           "ll."   \
+                                                                                           "event" \
+                                                                                           "  "    \
+                                                                                           "WHERE" \
+                                                                                           " even" \
+                                                                                           "t_"    \
+                                                                                           "offse" \
+                                                                                           "t = "  \
+                                                                                           "r."    \
+                                                                                           "curso" \
+                                                                                           "r + "  \
+                                                                                           "1 "    \
+                                                                                           "AND "  \
+                                                                                           "recor" \
+                                                                                           "ded_"  \
+                                                                                           "at "   \
+                                                                                           ">= "   \
+                                                                                           "p."    \
+                                                                                           "from_" \
+                                                                                           "at"    \
+                                                                                           "  "    \
+                                                                                           "AND "  \
+                                                                                           "recor" \
+                                                                                           "ded_"  \
+                                                                                           "at < " \
+                                                                                           "p.to_" \
+                                                                                           "at) "  \
+                                                                                           "e ON " \
+                                                                                           "true " \
+                                                                                           "ORDER" \
+                                                                                           " BY "  \
+                                                                                           "r."    \
+                                                                                           "name " \
+                                                                                           "COLLA" \
+                                                                                           "TE "   \
+                                                                                           "\"C\""
+
 #define SQL_AUDIT_READ                                                                             \
     "SELECT * FROM (SELECT " SQL_MICROSECONDS("at") ", actor, action, subject, detail, count"      \
                                                     " FROM waybill.audit WHERE $1::text IS NULL "  \

@@ -17,6 +17,8 @@ static const struct admin_action parts[] = {
     {"follower", "who may follow: add, set, list, disable, enable, rotate", admin_follower, NULL},
     {"token", "who may follow through a gateway: add, list, revoke, remove", admin_token, NULL},
     {"item", "what applicants see of handlers: set, list, remove", admin_item, NULL},
+    {"readers", "how far durable readers are behind", admin_readers, NULL},
+    {"reader", "the same, and to forget one: list, remove", admin_reader, NULL},
     {"audit", "what operators changed and what the broker refused", admin_audit, NULL},
     {"partitions", "the leaves of the log: ages, sizes, first offsets", admin_partitions, NULL},
     {"verify", "walk the log and prove that it is sound", admin_verify, NULL},

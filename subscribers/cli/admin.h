@@ -26,6 +26,8 @@ int admin_dispatch(const char *words, const struct admin_action *actions, int ar
 int admin_source(const struct admin_action *action, int argc, char **argv);
 int admin_follower(const struct admin_action *action, int argc, char **argv);
 int admin_token(const struct admin_action *action, int argc, char **argv);
+int admin_reader(const struct admin_action *action, int argc, char **argv);
+int admin_readers(const struct admin_action *action, int argc, char **argv);
 int admin_item(const struct admin_action *action, int argc, char **argv);
 int admin_audit(const struct admin_action *action, int argc, char **argv);
 int admin_partitions(const struct admin_action *action, int argc, char **argv);

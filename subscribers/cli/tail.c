@@ -2,6 +2,7 @@
 #include "command.h"
 
 #include "common/arena.h"
+#include "common/timestamp.h"
 #include "proto/bounds.h"
 #include "proto/field.h"
 #include "proto/json.h"
@@ -22,6 +23,8 @@
 #define OFFSET_MAX    INT64_MAX
 #define IDLE_MS       200 /* between two looks at what else there is to do */
 #define UNTIL_HEAD_MS 10
+#define HAND_OVER_US  200000 /* a busy durable reader flushes and acknowledges so often */
+#define WAITING_TICKS 5      /* of IDLE_MS, before it is said that another instance reads */
 #define VALUES_MAX    LIMIT_FILTER_VALUES
 #define OUTPUT_BYTES  ((size_t)256 * 1024)
 
@@ -32,16 +35,23 @@ struct tail {
     uint64_t after; /* WB_FROM_NOW */
     uint64_t count; /* 0: no end */
     bool until_head;
+    struct wb_subscribe_options as; /* a durable reader, if it has a name */
     wb_filter filter;
     bool filtered;
     char *values[6][VALUES_MAX]; /* of the filter's texts, in the order of filter_fields */
     wb_stage stages[VALUES_MAX];
     Waybill__V1__Kind kinds[VALUES_MAX];
+    Waybill__V1__Light lights[VALUES_MAX];
 };
 
-enum filter_field { CASE, PARENT, SOURCE, ITEM, REGION, AGENCY, STAGE, KIND };
-static const char *const filter_fields[] = {"case",   "parent", "source", "item",
-                                            "region", "agency", "stage",  "kind"};
+struct waiting {
+    int ticks;
+    bool told;
+};
+
+enum filter_field { CASE, PARENT, SOURCE, ITEM, REGION, AGENCY, STAGE, KIND, LIGHT };
+static const char *const filter_fields[] = {"case",   "parent", "source", "item", "region",
+                                            "agency", "stage",  "kind",   "light"};
 
 static void add_text(struct argp_state *state, struct tail *tail, enum filter_field field,
                      char *value) {
@@ -91,6 +101,17 @@ static void add_kind(struct argp_state *state, struct tail *tail, const char *va
     tail->kinds[tail->filter.n_kinds++] = (Waybill__V1__Kind)kind;
 }
 
+static void add_light(struct argp_state *state, struct tail *tail, const char *value) {
+    int light = light_parse(value);
+    if (light <= 0)
+        argp_error(state, "--filter light: there is no light '%s'; write green, yellow or red",
+                   value);
+    if (tail->filter.n_lights == VALUES_MAX)
+        argp_error(state, "--filter light is given more than %d times", VALUES_MAX);
+    tail->filter.lights = tail->lights;
+    tail->lights[tail->filter.n_lights++] = (Waybill__V1__Light)light;
+}
+
 static void add_filter(struct argp_state *state, struct tail *tail, char *text) {
     char *value = strchr(text, '=');
     if (!value || !value[1]) {
@@ -99,18 +120,20 @@ static void add_filter(struct argp_state *state, struct tail *tail, char *text) 
     }
     size_t length = (size_t)(value++ - text);
     size_t field = 0;
-    while (field <= KIND && (strlen(filter_fields[field]) != length ||
-                             strncasecmp(filter_fields[field], text, length) != 0))
+    while (field <= LIGHT && (strlen(filter_fields[field]) != length ||
+                              strncasecmp(filter_fields[field], text, length) != 0))
         field++;
-    if (field > KIND)
+    if (field > LIGHT)
         argp_error(state,
                    "--filter '%.*s': there is no such field; use case, parent, source, item, "
-                   "region, agency, stage or kind",
+                   "region, agency, stage, kind or light",
                    (int)length, text);
     else if (field == STAGE)
         add_stage(state, tail, value);
     else if (field == KIND)
         add_kind(state, tail, value);
+    else if (field == LIGHT)
+        add_light(state, tail, value);
     else
         add_text(state, tail, (enum filter_field)field, value);
     tail->filtered = true;
@@ -126,17 +149,25 @@ static uint64_t number(struct argp_state *state, const char *option, const char 
     return value;
 }
 
-enum { OPTION_UNTIL_HEAD = 256, OPTION_JSON };
+enum { OPTION_UNTIL_HEAD = 256, OPTION_JSON, OPTION_AS, OPTION_RESTART, OPTION_STAND_BY };
 
 static const struct argp_option options[] = {
     {"streams", 's', "ENDPOINT", 0, "the broker's streams endpoint, or several (WAYBILL_STREAMS)",
      0},
     {"from", 'f', "N|start|now", 0, "the offset of the first event wanted (default: now)", 0},
     {"filter", 'F', "FIELD=VALUE", 0,
-     "only events whose case, parent, source, stage or kind is VALUE, or whose item, region or "
+     "only events whose case, parent, source, stage, kind or light is VALUE, or whose item, region "
+     "or "
      "agency begins with it; may be repeated: values of one field are alternatives, fields must "
      "all match",
      0},
+    {"as", OPTION_AS, "NAME", 0,
+     "go on where NAME acknowledged last, which the broker keeps; --from says where a new name "
+     "begins. What was printed is acknowledged",
+     0},
+    {"restart", OPTION_RESTART, NULL, 0, "with --as: begin anew, at --from", 0},
+    {"stand-by", OPTION_STAND_BY, NULL, 0,
+     "with --as: wait while another instance reads as NAME, do not take it over", 0},
     {"count", 'n', "N", 0, "end after N events", 0},
     {"until-head", OPTION_UNTIL_HEAD, NULL, 0, "end when what the log holds now was printed", 0},
     {"json", OPTION_JSON, NULL, 0, "accepted; the output is always NDJSON", 0},
@@ -170,6 +201,19 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         return 0;
     case OPTION_JSON:
         return 0;
+    case OPTION_AS:
+        tail->as.reader = text;
+        return 0;
+    case OPTION_RESTART:
+        tail->as.restart = true;
+        return 0;
+    case OPTION_STAND_BY:
+        tail->as.stand_by = true;
+        return 0;
+    case ARGP_KEY_END:
+        if (!tail->as.reader && (tail->as.restart || tail->as.stand_by))
+            argp_error(state, "--restart and --stand-by need --as NAME");
+        return 0;
     default:
         return command_take_key(&tail->keys, key, text) || view_take(&tail->view, key, text, state)
                    ? 0
@@ -188,18 +232,40 @@ static const struct argp argp = {
     NULL,
     NULL};
 
+/* What was printed is out, and done with. */
+static bool hand_over(const struct tail *tail, wb_subscription *subscription) {
+    if (!command_flush("tail"))
+        return false;
+    return !tail->as.reader || !wb_subscription_begun(subscription) ||
+           wb_acknowledge(subscription, wb_subscription_cursor(subscription), NULL) == 0;
+}
+
+static void tell_waiting(const struct tail *tail, const wb_subscription *subscription,
+                         struct waiting *waiting) {
+    if (!wb_subscription_waits(subscription)) {
+        *waiting = (struct waiting){.told = false};
+    } else if (++waiting->ticks == WAITING_TICKS && !waiting->told) {
+        fprintf(stderr, "waybill tail: another instance reads as %s; standing by\n",
+                tail->as.reader);
+        waiting->told = true;
+    }
+}
+
 static int follow(const struct tail *tail, wb_subscription *subscription, struct watch *watch) {
     int idle_ms = tail->until_head ? UNTIL_HEAD_MS : IDLE_MS;
+    int64_t handed_us = monotonic_us();
+    struct waiting waiting = {.told = false};
     for (uint64_t printed = 0; !command_stopped;) {
         const wb_record *record;
         struct wb_error err;
         int got = wb_subscription_next(subscription, 0, &record, &err);
         if (got == 0) {
-            if (!command_flush("tail"))
+            if (!hand_over(tail, subscription))
                 return COMMAND_FAILED;
             if (tail->until_head && wb_subscription_live(subscription))
                 return COMMAND_DONE;
             watch_tick(watch);
+            tell_waiting(tail, subscription, &waiting);
             got = wb_subscription_next(subscription, idle_ms, &record, &err);
         }
         if (got < 0) {
@@ -208,6 +274,11 @@ static int follow(const struct tail *tail, wb_subscription *subscription, struct
         }
         if (got && !command_print_json("tail", record_to_json(record)))
             return COMMAND_FAILED;
+        if (tail->as.reader && monotonic_us() - handed_us > HAND_OVER_US) {
+            if (!hand_over(tail, subscription))
+                return COMMAND_FAILED;
+            handed_us = monotonic_us();
+        }
         if (got && ++printed == tail->count)
             return COMMAND_DONE;
         if (got && tail->until_head && wb_subscription_live(subscription))
@@ -229,17 +300,17 @@ int command_tail(int argc, char **argv) {
     if (!subscriber)
         return watch.status;
     struct wb_error err;
-    const struct wb_subscribe_options as = {.audience = tail.view.audience,
-                                            .token = view_token(&tail.view)};
+    tail.as.audience = tail.view.audience;
+    tail.as.token = view_token(&tail.view);
     wb_subscription *subscription = wb_subscribe_with(
-        subscriber, tail.after, tail.filtered ? &tail.filter : NULL, &as, NULL, NULL, &err);
+        subscriber, tail.after, tail.filtered ? &tail.filter : NULL, &tail.as, NULL, NULL, &err);
     int status = COMMAND_FAILED;
     if (subscription)
         status = follow(&tail, subscription, &watch);
     else
         command_complain("tail", &err);
-    wb_subscriber_close(subscriber);
-    if (status == COMMAND_DONE && !command_flush("tail"))
+    if (status == COMMAND_DONE && !hand_over(&tail, subscription))
         status = COMMAND_FAILED;
+    wb_subscriber_close(subscriber);
     return status;
 }

@@ -1,12 +1,14 @@
 """Durable readers on the wire: the broker keeps their cursor, through kills and retention."""
 
+import json
+import subprocess
 import time
 
 import pytest
 import zmq
 
 from support import postgres as pg
-from support import wait, wire
+from support import paths, wait, wire
 from support.keys import Keys
 from support.registry import Registry
 
@@ -395,3 +397,119 @@ def test_many_acknowledgements_do_not_disturb_commits(broker, connect, database,
     updates = pg.value(database, "SELECT n_tup_upd FROM pg_stat_user_tables"
                                  " WHERE schemaname = 'waybill' AND relname = 'reader'")
     assert updates < 400
+
+
+class TestCommands:
+    def test_tail_goes_on_where_it_was(self, broker, cli, database, ten, event):
+        first = cli("tail", "--as", "job", "--from", "start", "--count", "4").stdout
+        assert printed(first) == [1, 2, 3, 4]
+        assert row(database, "job") == (4,)
+        assert printed(cli("tail", "--as", "job", "--until-head").stdout) == list(range(5, 11))
+        assert cli("tail", "--as", "job", "--until-head").stdout == ""
+        ten.publish(event(), event())
+        assert printed(cli("tail", "--as", "job", "--until-head").stdout) == [11, 12]
+        again = cli("tail", "--as", "job", "--restart", "--from", "9", "--until-head").stdout
+        assert printed(again) == [9, 10, 11, 12]
+        assert cli("tail", "--as", "new", "--until-head").stdout == ""  # from now
+
+    def test_what_was_not_printed_is_not_acknowledged(self, broker, cli, database, ten):
+        """Nobody reads what it prints, and its output is closed: nothing was done with."""
+        tail = subprocess.Popen(
+            [paths.program("waybill"), "tail", "--as", "job", "--from", "start"],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=cli.environment)
+        tail.stdout.close()
+        assert tail.wait(30) == 1
+        assert row(database, "job") == (0,)
+
+    def test_survives_brokers_that_are_killed(self, broker, cli, database, ten, publisher, event):
+        tail = cli.start("waybill", "tail", "--as", "job", "--from", "start")
+        for last in (20, 30, 40):
+            wait.until(lambda: f'"offset":{last - 10},' in tail.text(), what="the events so far")
+            broker.kill()
+            broker.start()
+            publisher().publish(*(event() for _ in range(10)))
+        wait.until(lambda: '"offset":40,' in tail.text(), what="the last")
+        assert printed(tail.text()) == list(range(1, 41))
+        tail.stop()
+        assert row(database, "job") == (40,)
+
+    def test_killed_readers_lose_nothing(self, broker, cli, database, publisher, event):
+        """Each instance is killed while it prints; together they have printed everything."""
+        session = publisher()
+        for _ in range(20):
+            session.publish(*(event() for _ in range(500)))
+        seen = []
+        for round in range(4):
+            tail = cli.start("waybill", "tail", "--as", "job", "--from", "start")
+            wait.until(lambda: tail.text().count("\n") > 500 or row(database, "job") == (10000,))
+            tail.kill()
+            seen.append(printed(tail.text()[:tail.text().rfind("\n") + 1]))
+        seen.append(printed(cli("tail", "--as", "job", "--from", "start", "--until-head").stdout))
+        assert set().union(*map(set, seen)) == set(range(1, 10001))
+        for numbers in seen:
+            assert numbers == sorted(set(numbers))
+
+    def test_another_takes_over_or_stands_by(self, broker, cli, database, ten, event):
+        first = cli.start("waybill", "tail", "--as", "job", "--from", "start")
+        written(database, "job", 10)
+        second = cli.start("waybill", "tail", "--as", "job", "--stand-by")
+        wait.until(lambda: "another instance reads as job; standing by" in second.text())
+        ten.publish(event())
+        written(database, "job", 11)
+        first.stop()
+        ten.publish(event())
+        wait.until(lambda: printed(second.text()) == [12], what="the twelfth")
+        written(database, "job", 12)
+        third = cli.start("waybill", "tail", "--as", "job")
+        wait.until(lambda: row(database, "job", "client") and second.text().count("standing") == 2)
+        ten.publish(event())
+        wait.until(lambda: printed(third.text()) == [13], what="the thirteenth")
+        fourth = cli.start("waybill", "tail", "--as", "job")
+        assert third.wait() == 1
+        assert "another instance of this durable reader has taken over" in third.text()
+        fourth.stop()
+        ten.publish(event())
+        wait.until(lambda: printed(second.text()) == [12, 14], what="its turn again")
+        second.stop()
+
+    @pytest.mark.parametrize("arguments, words", [
+        (["--restart"], "--as"), (["--stand-by"], "--as"), (["--filter", "light=blue"], "blue")])
+    def test_wrong_command_lines(self, broker, cli, arguments, words):
+        assert words in cli("tail", *arguments, status=2).stderr
+
+    def test_filter_by_light(self, broker, cli, ten):
+        assert cli("tail", "--from", "start", "--until-head", "--filter", "light=red").stdout == ""
+
+    def test_admin_shows_and_removes(self, broker, cli, database, ten, connect):
+        cli.use(WAYBILL_DATABASE=database)
+        assert cli("admin", "readers", "--json").stdout == ""
+        reader = connect(broker)
+        reader.begin_as("job", audience="AUDIENCE_FULL")
+        reader.records(10)
+        reader.acknowledge(4)
+        written(database, "job", 4)
+        shown, = map(json.loads, cli("admin", "readers", "--json").stdout.splitlines())
+        assert {name: shown[name] for name in ("name", "state", "connected", "cursor", "audience",
+                                               "lag_events", "client", "follower")} == {
+            "name": "job", "state": "connected", "connected": True, "cursor": 4,
+            "audience": "full", "lag_events": 6, "client": "tests", "follower": ""}
+        assert shown["lag_seconds"] > 0 and shown["oldest"] and shown["acknowledged"]
+        table = cli("admin", "reader", "list").stdout.splitlines()
+        assert table[0].split()[:2] == ["READER", "STATE"]
+        assert table[1].split()[:6] == ["job", "connected", "-", "full", "4", "6"]
+        reader.send(bye=reader.proto.Bye())
+        wait.until(lambda: json.loads(cli("admin", "readers", "--json").stdout)["state"] == "away")
+        broker.stop()
+        pg.rows(database, "UPDATE waybill.reader SET client = 'killed'")
+        assert json.loads(cli("admin", "readers", "--json").stdout)["connected"] is False
+        cli("admin", "reader", "remove", "job")
+        assert row(database, "job") is None
+        said = cli("admin", "reader", "remove", "job", status=1).stderr
+        assert 'no reader "job"' in said and "waybill admin readers" in said
+        assert pg.rows(database, "SELECT action, subject, detail FROM waybill.audit"
+                                 " WHERE action = 'reader remove'") == [
+            ("reader remove", "job", "was at 4")]
+
+
+def printed(text):
+    return [json.loads(line)["offset"] for line in text.splitlines() if line.startswith("{")]

@@ -114,6 +114,24 @@ int wb_admin_item_remove(wb_admin *admin, const char *code, struct wb_error *err
 int wb_admin_items(wb_admin *admin, void (*fn)(void *arg, const struct wb_admin_item *item),
                    void *arg, struct wb_error *err);
 
+enum wb_admin_connected { WB_ADMIN_AWAY, WB_ADMIN_CONNECTED, WB_ADMIN_UNKNOWN };
+
+/* A durable reader. How far it is was written within the last moment. */
+struct wb_admin_reader {
+    const char *name, *follower, *audience; /* follower: "" where nobody was asked for a key */
+    const char *client;                     /* program that it is or was connected with, or "" */
+    enum wb_admin_connected connected;      /* UNKNOWN on a standby server */
+    uint64_t cursor, lag_events;            /* lag: not acknowledged */
+    int64_t oldest_us; /* when the oldest of them was recorded; 0: there is none, or it is gone */
+    int64_t since_us, acknowledged_us;
+    bool endangered; /* less than a tenth of the retention is left for it, says the broker */
+    bool expired;    /* retention has removed events that it has not acknowledged */
+};
+int wb_admin_readers(wb_admin *admin, void (*fn)(void *arg, const struct wb_admin_reader *reader),
+                     void *arg, struct wb_error *err);
+/* Whoever is connected under that name is refused within a second. */
+int wb_admin_reader_remove(wb_admin *admin, const char *name, struct wb_error *err);
+
 struct wb_admin_entry {
     int64_t at_us;
     const char *actor, *action, *subject, *detail;
