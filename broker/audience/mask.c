@@ -279,6 +279,8 @@ static size_t match(const struct chain *c, size_t group) {
         sizes[n] = (uint8_t)(c->group[group + n + 1] - c->group[group + n]);
         if (count >= DIGITS_LEAST && is_personal(&c->digit[first], count, sizes, n + 1))
             found = n + 1;
+        if (c->digit[first + count - 1] == ID_CHECK_X)
+            break; /* no number goes on behind it */
     }
     return found;
 }

@@ -149,7 +149,8 @@ static uint8_t *put_text(uint8_t *at, uint32_t number, struct slice text) {
 }
 
 static bool holds(struct slice text, struct slice part) {
-    return part.length && text.length && memmem(text.data, text.length, part.data, part.length) != NULL;
+    return part.length && text.length &&
+           memmem(text.data, text.length, part.data, part.length) != NULL;
 }
 
 /* The case's own number is no person's; where the audience may not know it, a text that has it in

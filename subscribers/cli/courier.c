@@ -67,15 +67,19 @@ static void put_labelled(struct screen *screen, int indent, const char *label, c
 }
 
 static bool has_text(const wb_handler *handler) {
-    return handler && (*handler->name || *handler->post || *handler->unit || *handler->phone);
+    return handler && (*handler->name || *handler->post || *handler->unit || *handler->phone ||
+                       *handler->staff_no);
 }
 
 static void put_handler(struct screen *screen, const wb_handler *handler, enum style style,
                         enum language language) {
-    char phone[400] = "";
+    char phone[400] = "", number[100] = "";
+    if (!*handler->name && *handler->staff_no) /* that is what is disclosed */
+        snprintf(number, sizeof number, "%s %s", words(PHRASE_STAFF_NO, language),
+                 handler->staff_no);
     if (*handler->phone)
         snprintf(phone, sizeof phone, "%s %s", words(PHRASE_PHONE, language), handler->phone);
-    put_list(screen, style, handler->name, handler->post, handler->unit, phone, NULL);
+    put_list(screen, style, handler->name, number, handler->post, handler->unit, phone, NULL);
 }
 
 static void put_due(struct screen *screen, const char *date, const char *today,

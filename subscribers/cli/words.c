@@ -66,6 +66,7 @@ static pair phrases[PHRASES] = {
     [PHRASE_SINCE] = {"自", "Since"},
     [PHRASE_HANDLER] = {"经办", "With"},
     [PHRASE_PHONE] = {"电话", "phone"},
+    [PHRASE_STAFF_NO] = {"工号", "staff no."},
     [PHRASE_NOTICES] = {"请知悉", "To know and do"},
     [PHRASE_DUE] = {"截止", "by"},
     [PHRASE_OVERDUE] = {"已过期", "past"},

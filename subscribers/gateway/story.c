@@ -189,7 +189,7 @@ static void tell_now(const struct teller *teller, const json_t *view, const json
 }
 
 static void tell_who(const struct teller *teller, const struct place *place, json_t *story) {
-    static const char *const members[] = {"name", "post", "unit", "phone"};
+    static const char *const members[] = {"post", "unit", "phone"};
     const json_t *handler = json_object_get(teller->state, "handler");
     bool ended = json_is_true(json_object_get(teller->state, "ended"));
     bool yours = !strcmp(place->tone, "yours");
@@ -198,7 +198,9 @@ static void tell_who(const struct teller *teller, const struct place *place, jso
               story_words(teller, ended   ? "case.who_ended"
                                   : yours ? "case.who_yours"
                                           : "case.who"));
-    bool known = false;
+    json_t *officer = story_officer(teller, handler);
+    bool known = officer != NULL;
+    story_put(who, "name", officer);
     for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
         const char *text = story_member(handler, members[i]);
         known = known || text;

@@ -132,12 +132,21 @@ static json_t *told_notices(const struct teller *teller, const json_t *node) {
     return told;
 }
 
+json_t *story_officer(const struct teller *teller, const json_t *handler) {
+    const char *name = story_member(handler, "name");
+    const char *number = story_member(handler, "staff_no");
+    if (name || !number)
+        return name ? json_string(name) : NULL;
+    return language_format(teller->language, "case.staff_no", "number", number, NULL);
+}
+
 /* "李雷 · 首席代表 · 审批一科", with the agency where it is not the case's. */
 static json_t *tell_handler(const struct teller *teller, const json_t *node) {
     const json_t *handler = json_object_get(node, "handler");
     const char *agency = story_member(node, "agency");
     const char *usual = story_member(teller->state, "agency");
-    const char *parts[] = {story_member(handler, "name"), story_member(handler, "post"),
+    json_t *officer = story_officer(teller, handler);
+    const char *parts[] = {json_string_value(officer), story_member(handler, "post"),
                            story_member(handler, "unit"),
                            agency && (!usual || strcmp(agency, usual) != 0) ? agency : NULL};
     struct buffer text;
@@ -145,6 +154,7 @@ static json_t *tell_handler(const struct teller *teller, const json_t *node) {
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (parts[i])
             buffer_printf(&text, "%s%s", text.length ? " · " : "", parts[i]);
+    json_decref(officer);
     const char *phone = story_member(handler, "phone");
     json_t *told = text.length || phone ? json_object() : NULL;
     if (told) {

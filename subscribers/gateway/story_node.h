@@ -27,5 +27,7 @@ json_t *story_details(const struct teller *teller, const json_t *node);
 json_t *story_notice(const struct teller *teller, const json_t *notice);
 /* The number to dial in an URL, NULL if the text begins with none. A new reference. */
 json_t *story_tel(const char *phone);
+/* The name of a handler, or the staff number where that is what is disclosed; NULL without both. */
+json_t *story_officer(const struct teller *teller, const json_t *handler);
 
 #endif

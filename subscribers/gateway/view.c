@@ -10,7 +10,7 @@ struct member {
     const char *const *parts; /* ended by NULL; of an object or of each object of a list */
 };
 
-static const char *const handler[] = {"name", "post", "unit", "phone", NULL};
+static const char *const handler[] = {"name", "post", "unit", "phone", "staff_no", NULL};
 static const char *const notice[] = {"kind", "title", "text", "url", "due_date", NULL};
 static const char *const special[] = {"type", "approver", "reason", "days_allowed", "result", NULL};
 static const char *const extension[] = {"days", "approver", "reason", NULL};
@@ -18,8 +18,8 @@ static const char *const decision[] = {
     "summary", "reason", "basis", "remedy", "competent_office", "document_no", NULL,
 };
 
-/* Not given out: source, event_id and replaces (the office's own keys), the staff number, the
- * attributes, the trace. */
+/* Not given out: source, event_id and replaces (the office's own keys), the attributes, the trace.
+ * What there is of a handler is what the broker discloses. */
 static const struct member record_members[] = {
     {"offset", NULL},         {"recorded_at", NULL},    {"kind", NULL},
     {"case_no", NULL},        {"parent_case_no", NULL}, {"stage", NULL},

@@ -2,6 +2,7 @@
 of many events, and looked for in every byte that comes back."""
 
 import http.client
+import json
 import re
 
 import pytest
@@ -269,12 +270,47 @@ def test_the_gateway_s_case_streams(office, gateway):
         check(office, streams[case_no].read(offset), "applicant")
 
 
+def test_the_commands(office, broker, cli):
+    cli.use(WAYBILL_STREAMS=broker.streams)
+    for audience in AUDIENCES:
+        lines = cli("tail", "--from", "start", "--until-head", "--audience", audience).stdout
+        check(office, lines.encode(), audience)
+        events = [json.loads(line) for line in lines.splitlines()]
+        assert [event["offset"] for event in events] == list(range(1, office.last + 1))
+        assert all(("case_no" in event) == (audience != "public") for event in events)
+        assert all(("event_id" in event) <= (audience == "staff") for event in events)
+    told = [cli("track", case_no, "--code", code, "--json").stdout
+            for case_no, code in office.cases.items()]
+    check(office, "".join(told).encode(), "applicant")
+
+
 @pytest.mark.parametrize("audience", ["staff", "public"])
 def test_the_gateway_s_streams(office, gateway, broker, database, audience):
     token = Registry(database, broker).token("screen", audience=audience)
     stream = Lines(gateway, f"/api/v1/streams/{audience}?from=start",
                    Authorization=f"Bearer {token}")
     check(office, stream.read(office.last), audience)
+
+
+def test_an_item_has_its_own_disclosure(make_ready, proto, event, database):
+    broker = make_ready("--disclosure", "office")
+    registry = Registry(database, broker)
+    registry.item("LIC", "title")
+    registry.item("LIC-7", "full")
+    writer, reader = wire.Publisher(proto, broker.ingest), wire.Follower(proto, broker.streams)
+    try:
+        writer.open()
+        reader.hello()
+        for item, name in (("LIC-1", "王科长"), ("LIC-7-2", "王芳"), ("TAX", "")):
+            handler = proto.Handler(name="王芳", post="科长")
+            code = writer.publish(event(item, item_code=item, handler=handler),
+                                  codes=True)[0].code
+            answer = reader.case(item, code)
+            assert answer.state.handler.name == name
+            assert answer.nodes[0].record.event.handler == answer.state.handler
+    finally:
+        writer.close()
+        reader.close()
 
 
 def test_a_full_disclosure_names_the_handler(make_ready, proto, event):

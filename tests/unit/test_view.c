@@ -45,7 +45,7 @@ static void begin_case(void) {
     made.handler.post = "经办人";
     made.handler.unit = "审批一科";
     made.handler.phone = "0519-8512 7777转8001";
-    made.handler.staff_no = "SECRET-STAFF";
+    made.handler.staff_no = "1024";
     made.attribute.name = "SECRET-NAME";
     made.attribute.value = "SECRET-VALUE";
     made.attribute_list[0] = &made.attribute;
@@ -159,6 +159,7 @@ static void applicant_sees_the_rest(void **state) {
     made.nodes[0].replaced_by = 9;
     json_t *view = view_case(&made.answer);
     expect(view, "case.stage", "REFUSED");
+    expect(view, "case.handler.staff_no", "1024");
     expect(view, "case.handler.phone", "0519-8512 7777转8001");
     expect(view, "nodes.0.stage", "REFUSED");
     expect(view, "nodes.0.step", "签发");
@@ -170,6 +171,21 @@ static void applicant_sees_the_rest(void **state) {
     assert_int_equal(json_integer_value(at(view, "nodes.0.replaced_by")), 9);
     assert_int_equal(json_integer_value(at(view, "through_offset")), 1);
     json_decref(view);
+}
+
+/* Where the broker discloses a number and no name. */
+static void a_staff_number_stands_for_a_name(void **state) {
+    (void)state;
+    begin_case();
+    made.handler.name = "";
+    add(WB_STAGE(RECEIVED), NOON_US)->handler = &made.handler;
+    json_t *story = tell("zh");
+    expect(story, "who.name", "工号 1024");
+    expect(story, "nodes.0.handler.text", "工号 1024 · 经办人 · 审批一科");
+    json_decref(story);
+    story = tell("en");
+    expect(story, "who.name", "Staff number 1024");
+    json_decref(story);
 }
 
 static void story_says_where_it_stands_and_who_has_it(void **state) {
@@ -422,6 +438,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(secrets_stay_behind),
         cmocka_unit_test(applicant_sees_the_rest),
+        cmocka_unit_test(a_staff_number_stands_for_a_name),
         cmocka_unit_test(story_says_where_it_stands_and_who_has_it),
         cmocka_unit_test(times_are_told_as_the_event_said_them),
         cmocka_unit_test(rail_shows_how_far_it_came),
