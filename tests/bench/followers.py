@@ -32,7 +32,8 @@ FOLLOWER_MEASURES = [
 
 
 def gateway_for(context, broker, followers):
-    return context.gateway(broker.streams, arguments=("--connections", followers + 1000))
+    return context.gateway(broker.streams, arguments=("--connections", followers + 1000,
+                                                      "--public-stream", "on"))
 
 
 def crowd(*arguments):
@@ -49,7 +50,7 @@ def deliveries(arguments):
 def play_deliveries(context):
     if absence():
         raise Skip(absence())
-    paths = {"sse.deliveries": (), "sse.public": ("--path", "/api/v1/streams/public?from=now")}
+    paths = {"sse.deliveries": (), "sse.public": ("--path", "/api/v1/streams/public")}
     wanted = {name: path for name, path in paths.items() if context.wants(name)}
 
     def own(path):
