@@ -43,6 +43,8 @@ uint64_t trail_hash(struct slice case_no) {
 
 struct slice trail_case(const struct log_record *record) {
     struct header h;
+    if (record->case_bytes)
+        return (struct slice){record->event.data + record->case_at, record->case_bytes};
     return header_read(record->event.data, record->event.length, &h) ? h.case_no
                                                                      : (struct slice){0};
 }

@@ -271,16 +271,23 @@ static bool begin_batch(struct journal *j) {
 
 /* The outcome of the batch in front. */
 
+static uint32_t case_at(const struct entry *e) {
+    return e->header.case_no.length ? (uint32_t)(e->header.case_no.data - e->event.data) : 0;
+}
+
 static size_t collect_records(const struct journal *j, const struct batch *batch) {
     size_t count = 0;
     for (struct submission *s = batch->first; s; s = s->next)
         for (size_t i = 0; i < s->count; i++) {
             const struct entry *e = &s->entries[i];
             if (entry_is_new(e))
-                j->records[count++] = (struct log_record){.offset = e->offset,
-                                                          .source = s->source->name,
-                                                          .recorded_at_us = batch->recorded_at_us,
-                                                          .event = e->event};
+                j->records[count++] =
+                    (struct log_record){.offset = e->offset,
+                                        .source = s->source->name,
+                                        .recorded_at_us = batch->recorded_at_us,
+                                        .event = e->event,
+                                        .case_at = case_at(e),
+                                        .case_bytes = (uint32_t)e->header.case_no.length};
         }
     return count;
 }
