@@ -300,6 +300,35 @@ class TestChanges:
         publisher.open()
         wait.until(lambda: publisher.publish(event()) and cut.poll(50), what="a live event")
 
+    def test_each_live_feed_asks_for_its_audience(self, make_broker, server, database, subscribe):
+        live = {name: f"tcp://127.0.0.1:{wait.free_port()}"
+                for name in ("staff", "applicant", "public")}
+        broker = make_broker(arguments=[
+            "--curve", "all", "--key-file", server.path,
+            *(word for name, endpoint in live.items() for word in (f"--live-{name}", endpoint))])
+        broker.start()
+        registry, keys = Registry(database, broker), {}
+        live["full"] = broker.live
+        for name in live:
+            keys[name] = key()
+            registry.follower(name, keys[name], audiences=(name,))
+        admitted = {name: {feed for feed, endpoint in live.items()
+                           if outcome(zmq.SUB, endpoint, own, server.public)[0] == ADMITTED}
+                    for name, own in keys.items()}
+        assert admitted == {"full": set(live), "staff": {"staff", "public"},
+                            "applicant": {"applicant", "public"}, "public": {"public"}}
+
+        _, staff = subscribe(live["staff"], keys["staff"])
+        _, public = subscribe(live["public"], keys["staff"])
+        for watched in (staff, public):
+            next_event(watched, ADMITTED)
+        changed = registry.write("UPDATE waybill.follower SET audiences = '{public}'"
+                                 " WHERE name = 'staff'")
+        next_event(staff, zmq.EVENT_DISCONNECTED)
+        assert time.monotonic() - changed < CUT_SECONDS
+        next_event(staff, FAILED)
+        assert not public.poll(0), "the public feed was cut, too"
+
     def test_the_live_feed_is_left_alone_by_what_does_not_concern_it(self, keyed, registry,
                                                                       subscribe):
         own = key()

@@ -154,3 +154,8 @@ def test_the_public_has_no_case_topics(listen, publisher, event):
     assert receive(item, 1)[0][0] == b"item/31\n"
     assert sorted(topic for topic, _ in receive(everything, 2)) == [b"item/31\n", b"log\n"]
     assert not take(case, 0.1)
+
+
+def test_without_a_live_feed(make_broker):
+    broker = make_broker(arguments=["--live", ""]).start()
+    assert "live none" in broker.text()
