@@ -11,7 +11,8 @@
 
 static void answer(struct http_exchange *exchange, int status, json_t *value,
                    const char *const *headers) {
-    static const char failed[] = "{\"error\":{\"code\":\"SYSTEM\",\"message\":\"out of memory\"}}";
+    static const char failed[] = "{\"error\":{\"code\":\"SYSTEM\",\"message\":\"out of memory\","
+                                 "\"hint\":\"try again in a moment\"}}";
     char *text = value ? json_dumps(value, JSON_COMPACT) : NULL;
     json_decref(value);
     if (text)

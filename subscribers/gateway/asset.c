@@ -34,6 +34,18 @@ static struct entry entries[] = {
      &embed_favicon_svg_size,
      {embed_favicon_svg, 0, "image/svg+xml", false},
      "/favicon.svg"},
+    {"openapi.json",
+     NULL,
+     NULL,
+     &embed_openapi_json_size,
+     {embed_openapi_json, 0, "application/json", false},
+     "/api/v1/openapi.json"},
+    {"asyncapi.json",
+     NULL,
+     NULL,
+     &embed_asyncapi_json_size,
+     {embed_asyncapi_json, 0, "application/json", false},
+     "/api/v1/asyncapi.json"},
 };
 
 #define COUNT (sizeof entries / sizeof entries[0])

@@ -1,5 +1,5 @@
-/* Style sheet, script and icon, built into the program and served under names that hold a digest of
- * their contents, so that a browser may keep them for good. */
+/* Files built into the program: style sheet and script, served under names that hold a digest of
+ * their contents, so that a browser may keep them for good; the icon, and the API's documents. */
 #ifndef SUBSCRIBERS_GATEWAY_ASSET_H
 #define SUBSCRIBERS_GATEWAY_ASSET_H
 

@@ -350,6 +350,8 @@ static const struct {
     {"GET", "/api/v1/cases/*/*/events", on_api_path_events},
     {"GET", "/api/v1/streams/staff", on_staff_stream},
     {"GET", "/api/v1/streams/public", on_public_stream},
+    {"GET", "/api/v1/openapi.json", on_asset},
+    {"GET", "/api/v1/asyncapi.json", on_asset},
     {"GET", "/healthz", on_healthz},
     {"GET", "/readyz", on_readyz},
     {"GET", "/metrics", on_metrics},

@@ -3,6 +3,8 @@ import {mkdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {chromium} from 'playwright-core';
 
+export {until} from './until.mjs';
+
 export const artefacts = process.env.WAYBILL_ARTEFACTS ?? 'artefacts';
 mkdirSync(artefacts, {recursive: true});
 
@@ -34,16 +36,6 @@ export async function open(browser, options = {}) {
     page.on('pageerror', (error) => page.record.failures.push(String(error)));
     page.on('load', () => page.record.loads++);
     return page;
-}
-
-export async function until(condition, what, milliseconds = 20000) {
-    const end = Date.now() + milliseconds;
-    for (;;) {
-        const value = await condition();
-        if (value) return value;
-        if (Date.now() > end) throw new Error(`${what} did not come within ${milliseconds} ms`);
-        await new Promise((resolve) => setTimeout(resolve, 50));
-    }
 }
 
 // The offsets of the timeline's nodes, as they stand on the page: newest first.

@@ -4,10 +4,11 @@ import {createInterface} from 'node:readline';
 import {fileURLToPath} from 'node:url';
 
 export class Stack {
-    static async start(logs) {
+    // gateway: its arguments.
+    static async start(logs, ...gateway) {
         const stack = new Stack();
         const program = fileURLToPath(new URL('stack.py', import.meta.url));
-        stack.process = spawn('/usr/bin/python3', ['-B', program, logs], {
+        stack.process = spawn('/usr/bin/python3', ['-B', program, logs, ...gateway], {
             stdio: ['pipe', 'pipe', 'inherit'],
         });
         stack.waiting = [];
