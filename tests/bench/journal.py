@@ -144,7 +144,11 @@ def play_publish(context):
 def play_replayed(context):
     need_disk(context, context.replayed)
     log = Log(context)
-    play_replay(context, log)
+    say(f"replay: loading {context.replayed} events")
+    log.load(context.replayed)
+    settle(log)
+    context.postgres.execute("postgres", "CHECKPOINT")  # loading is not to be paid by reading
+    play_replay(context, log.database, log.broker)
     log.remove()
 
 
