@@ -1,5 +1,5 @@
-"""What leaves the broker and the gateway is for who reads it: personal data is thrown at every field
-of many events, and looked for in every byte that comes back."""
+"""What leaves the broker and the gateway is for who reads it: personal data is thrown at every
+field of many events, and looked for in every byte that comes back."""
 
 import http.client
 import json

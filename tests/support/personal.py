@@ -1,4 +1,4 @@
-"""Personal numbers made up from a seed, as people write them, and a search for them in any bytes."""
+"""Personal numbers made up from a seed, as people write them, and a search for them in bytes."""
 
 import random
 import re
