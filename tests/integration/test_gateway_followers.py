@@ -129,7 +129,7 @@ def test_many_followers_of_one_case(broker, gateway, office, crowd):
 
 
 def test_the_cursor_is_fresh_where_nothing_happens(broker, office, tmp_path):
-    """The case's own events have left the broker's memory long ago; its follower's cursor has not."""
+    """The case's own events have left the broker's memory; its follower's cursor has not."""
     gateway = Gateway(broker.streams, tmp_path / "logs" / "fresh.log",
                       arguments=["--keepalive=200ms"])
     gateway.start()
