@@ -305,11 +305,13 @@ static int place(struct follower *follower, uint64_t after_offset, struct wb_err
 }
 
 /* Goes on where it was, or begins. Whose cursor is of use names its place, which the broker answers
- * from memory; the others ask for the case, once it is followed. */
+ * from memory; the others ask for the case, once it is followed. Who begins names a place also
+ * where the case is followed already: else a wrong code would tell by its time that it is. */
 static int seek(struct follower *follower, struct wb_error *err) {
     if (follower->has_cursor && !follower->reset)
         return place(follower, follower->cursor, err);
-    return follower->topic->place ? ask(follower, err) : place(follower, WB_FROM_NOW, err);
+    bool known = follower->streaming && follower->topic->place;
+    return known ? ask(follower, err) : place(follower, WB_FROM_NOW, err);
 }
 
 /* Ends the stream of a follower, who will come again. */
