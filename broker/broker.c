@@ -184,6 +184,7 @@ static void on_silent(void *arg, int64_t since_us) {
 static void on_access_changed(void *arg, audiences live_lost) {
     struct broker *b = arg;
     zap_open(b->zap);
+    hub_remake(b->hub);
     if (b->ops) { /* everything is there */
         admit_recheck(b->admit);
         desk_recheck(b->desk);

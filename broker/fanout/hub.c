@@ -152,6 +152,15 @@ void hub_append(struct hub *h, const struct log_record *records, size_t count) {
     meter_set(METER_RECENT_BYTES, NULL, (int64_t)h->bytes);
 }
 
+void hub_remake(struct hub *h) {
+    for (size_t i = 0; i < h->count; i++) {
+        struct block *b = block_at(h, i);
+        b->bytes -= b->ready.bytes;
+        h->bytes -= b->ready.bytes;
+        ready_free(&b->ready);
+    }
+}
+
 void hub_retire(struct hub *h, uint64_t first_offset) {
     if (first_offset > h->first)
         h->first = first_offset;

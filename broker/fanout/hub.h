@@ -26,6 +26,8 @@ void hub_reset(struct hub *hub, uint64_t first_offset, uint64_t head_offset);
  */
 void hub_append(struct hub *hub, const struct log_record *records, size_t count);
 
+/* Who may see what changed: what was made ready for audiences is made anew. */
+void hub_remake(struct hub *hub);
 /* The log is about to begin at that offset. */
 void hub_retire(struct hub *hub, uint64_t first_offset);
 uint64_t hub_first(const struct hub *hub); /* the oldest offset that the log can give */

@@ -130,6 +130,12 @@ bool sight_matches(const struct sight *s, const struct log_record *record) {
     return filter_matches(s->filter, record) && (!s->token || token_sees(s->token, record));
 }
 
+bool sight_shows(const struct sight *s, const struct log_record *record, struct slice ready) {
+    struct log_record shown = *record;
+    shown.event = ready;
+    return s->audience == FULL || filter_matches(s->filter, &shown);
+}
+
 bool sight_is_all(const struct sight *s) {
     return !s->filter && (!s->token || grant_is_all(&s->token->grant));
 }

@@ -23,6 +23,9 @@ void sight_free(struct sight *sight); /* NULL is allowed */
 
 Waybill__V1__Audience sight_audience(const struct sight *sight);
 bool sight_matches(const struct sight *sight, const struct log_record *record);
+/* One that matches does so also by what its audience is shown of it: else a filter would be a way
+ * to guess, prefix by prefix, a number that is masked. */
+bool sight_shows(const struct sight *sight, const struct log_record *record, struct slice ready);
 /* Every event is seen: nothing needs to be looked at. */
 bool sight_is_all(const struct sight *sight);
 /* The case numbers outside of which nothing matches; 0: any case may. They last as long as it. */

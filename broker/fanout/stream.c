@@ -286,6 +286,8 @@ static void parcel_add(struct parcel *p, const struct stream *s, const struct lo
         return;
     struct slice event = event_for(p, s, r, from_hub);
     p->failed = p->failed || !event.length;
+    if (event.length && !sight_shows(s->sight, r, event))
+        return;
     buffer_clear(&p->record);
     frame_put_record(&p->record, r->offset, r->source, r->recorded_at_us, event.data, event.length);
     frame_add_record(&p->records, p->record.data, p->record.length);

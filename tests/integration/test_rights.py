@@ -111,6 +111,36 @@ class TestAudiences:
         registry.settle()
         assert subscribed(follower, number=9, now=True) == "STAFF"  # the session stays
 
+    def test_a_narrower_disclosure_counts_for_what_is_in_memory(self, session, registry, publisher,
+                                                                event):
+        """Made ready under the old rule, an event is made again under the new one."""
+        registry.item("31010", "full")
+        registry.settle()
+        publisher().publish(event(item_code="31010", handler=dict(name="王小芳", unit="窗口")))
+
+        def handler():
+            reader = session("applicant")
+            reader.subscribe()
+            reader.expect("subscribed")
+            return reader.records(1)[0].event.handler
+        assert handler().name == "王小芳"
+        registry.write("UPDATE waybill.item SET disclosure = 'office'")
+        registry.settle()
+        assert (handler().name, handler().unit) == ("", "窗口")
+
+    @pytest.mark.parametrize("field", ["agencies", "item_codes", "region_codes"])
+    @pytest.mark.parametrize("audience", ["STAFF", "PUBLIC", "FULL"])
+    def test_a_filter_finds_what_is_shown_alone(self, session, publisher, event, audience, field):
+        """Else the digits of a number that is masked could be guessed one after the other."""
+        number, name = "13800138000", {"agencies": "agency"}.get(field, field.removesuffix("s"))
+        reader = session(audience.lower())
+        publisher().publish(event("A-1", **{name: number}), event("A-2", **{name: "02"}))
+        for count in range(1, len(number) + 1):
+            reader.subscribe(count, **{field: [number[:count], "02"]})
+            reader.expect("subscribed")
+            seen = [record.offset for record in reader.expect("deliver").records]
+            assert seen == ([1, 2] if audience == "FULL" else [2])
+
     def test_nobody_is_let_in_before_the_followers_were_read(self, make_broker, database, proto):
         """Else who is registered for less would be taken for one who is not."""
         make_broker().start().stop()
