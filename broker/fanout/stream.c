@@ -234,6 +234,8 @@ void stream_follow(struct stream *s, const Waybill__V1__Follow *request) {
                                  .sight = s->sight,
                                  .places = s->places,
                                  .subscription = s->number,
+        /* Who is told of a case up to the cursor goes on from there after a break. */
+        stream_progress(s);
                                  .cursor = s->cursor};
         follow(&f, request);
     }
