@@ -13,9 +13,9 @@
 
 #define QUERIES_MAX    1024 /* waiting, in one session */
 #define TICK_MS        20
-#define PROGRESS_TICKS 50 /* a second */
-#define LAPSE_TICKS    10 /* a fifth of one */
-#define BLOCKED_TICKS  5  /* a tenth of one */
+#define PROGRESS_TICKS 50   /* a second */
+#define LAPSE_TICKS    10   /* a fifth of one */
+#define PUMP_US        5000 /* of one turn of the loop; then the others have theirs */
 
 struct desk {
     struct desk_options options;
@@ -23,8 +23,10 @@ struct desk {
     struct stream_rooms rooms;
     struct query_rooms query_rooms;
     struct follower *first; /* all sessions */
-    uv_timer_t tick;
+    uv_timer_t tick, again; /* again: there is more to do at once */
+    int handles;
     unsigned ticks;
+    struct follower *turn; /* whose streams are pumped next; NULL: from the first */
     size_t subscriptions;
     bool shut;
     struct wb_error why; /* while shut */
@@ -55,6 +57,16 @@ static struct stream *find_stream(const struct follower *f, uint64_t number, siz
     return NULL;
 }
 
+static void on_again(uv_timer_t *timer);
+
+/* How much was looked at for it; the rest of it later. */
+static size_t pump(struct desk *d, struct stream *stream) {
+    size_t scanned = stream_pump(stream);
+    if (scanned >= STREAM_SCAN_EVENTS)
+        uv_timer_start(&d->again, on_again, 0, 0);
+    return scanned;
+}
+
 static void on_subscribe(struct follower *f, const Waybill__V1__Subscribe *request) {
     struct wb_error err;
     struct stream *stream = NULL;
@@ -71,7 +83,7 @@ static void on_subscribe(struct follower *f, const Waybill__V1__Subscribe *reque
     }
     f->streams[f->stream_count++] = stream;
     count_subscriptions(f->desk, 1);
-    stream_pump(stream);
+    pump(f->desk, stream);
 }
 
 static void drop_stream(struct follower *f, size_t index) {
@@ -92,7 +104,7 @@ static void on_credit(struct follower *f, const Waybill__V1__Credit *credit) {
     if (!stream)
         return;
     stream_credit(stream, credit->events);
-    stream_pump(stream);
+    pump(f->desk, stream);
 }
 
 static void on_follow(struct follower *f, const Waybill__V1__Follow *request) {
@@ -209,6 +221,8 @@ static void on_closed(void *arg, struct session *session) {
     struct follower *f = session->data;
     (void)arg;
     *f->link = f->next;
+    if (f->desk->turn == f)
+        f->desk->turn = f->next;
     if (f->next)
         f->next->link = f->link;
     for (size_t i = 0; i < f->query_count; i++)
@@ -220,10 +234,35 @@ static void on_closed(void *arg, struct session *session) {
     free(f);
 }
 
+/* All of its streams, beginning with the one whose turn it is. False: the time is up. */
+static bool pump_follower(struct follower *f, int64_t until_us) {
+    for (size_t i = 0; i < f->stream_count; i++) {
+        f->turn = f->turn + 1 < f->stream_count ? f->turn + 1 : 0;
+        if (pump(f->desk, f->streams[f->turn]) > 0 && monotonic_us() >= until_us)
+            return false;
+    }
+    return true;
+}
+
+/* However many readers there are and however much they ask for, the turn ends: who has not had one
+ * is first in the next. */
 void desk_pump(struct desk *d) {
-    for (struct follower *f = d->first; f; f = f->next)
-        for (size_t i = 0; i < f->stream_count; i++)
-            stream_pump(f->streams[i]);
+    int64_t until_us = monotonic_us() + PUMP_US;
+    struct follower *start = d->turn ? d->turn : d->first, *f = start;
+    while (f) {
+        d->turn = f->next;
+        if (!pump_follower(f, until_us)) {
+            uv_timer_start(&d->again, on_again, 0, 0);
+            return;
+        }
+        f = f->next ? f->next : d->first;
+        if (f == start)
+            return;
+    }
+}
+
+static void on_again(uv_timer_t *timer) {
+    desk_pump(timer->data);
 }
 
 /* What they were let in with may have run out. */
@@ -283,13 +322,17 @@ struct desk *desk_new(uv_loop_t *loop, void *context, const struct endpoint_opti
         return NULL;
     }
     uv_timer_init(loop, &d->tick);
-    d->tick.data = d;
+    uv_timer_init(loop, &d->again);
+    d->tick.data = d->again.data = d;
+    d->handles = 2;
     uv_timer_start(&d->tick, on_tick, TICK_MS, TICK_MS);
     return d;
 }
 
 static void free_desk(uv_handle_t *handle) {
-    free(handle->data);
+    struct desk *d = handle->data;
+    if (--d->handles == 0)
+        free(d);
 }
 
 void desk_close(struct desk *d) {
@@ -297,6 +340,7 @@ void desk_close(struct desk *d) {
         return;
     endpoint_close(d->endpoint);
     uv_close((uv_handle_t *)&d->tick, free_desk);
+    uv_close((uv_handle_t *)&d->again, free_desk);
 }
 
 const char *desk_address(const struct desk *d) {

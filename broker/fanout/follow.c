@@ -18,12 +18,14 @@
 #define PLACE_RECORDS 500               /* missed by one place; more is BEHIND */
 #define PLACE_BYTES   ((size_t)1 << 18) /* the same */
 #define FOLLOW_BYTES  ((size_t)1 << 22) /* of all places of a Follow */
+#define FOLLOW_STEPS  32768             /* records looked at for all places; then BEHIND */
 #define MESSAGE_BYTES ((size_t)1 << 18) /* a message is sent when it has so many */
 
 struct answer {
     const struct follow *follow;
     struct buffer places, records, record;
     size_t bytes; /* of records, for all places */
+    size_t steps; /* from one record of a case to the one before */
 };
 
 static bool sees_every_case(const struct follow *f) {
@@ -56,6 +58,8 @@ static bool put_missed(struct answer *a, struct slice case_no, uint64_t after) {
         return false;
     const struct log_record *r = hub_newest(f->hub, case_no);
     for (; r && r->offset > after; r = hub_before(f->hub, r)) {
+        if (++a->steps > FOLLOW_STEPS)
+            return false;
         if (r->offset > f->cursor || !sight_matches(f->sight, r))
             continue;
         if (count == PLACE_RECORDS)

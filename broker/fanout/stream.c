@@ -17,7 +17,6 @@
 
 #define DELIVER_EVENTS 512
 #define DELIVER_BYTES  (64 * 1024)
-#define SCAN_EVENTS    8192 /* looked at in one turn, whether they match or not */
 
 struct stream {
     struct session *session;
@@ -153,8 +152,8 @@ struct stream *stream_new(struct session *session, const struct stream_rooms *ro
     bool usable = check_cursor(s, &cursor) == 0;
     if (!usable && !durable)
         *err = cursor;
-    if ((!usable && !durable) || follow_cases(s, request, err) != 0 ||
-        sight_new(rooms->access, session, request, &s->sight, err) != 0 ||
+    if ((!usable && !durable) || sight_new(rooms->access, session, request, &s->sight, err) != 0 ||
+        follow_cases(s, request, err) != 0 ||
         (durable && !hold(s, request, usable ? NULL : &cursor, err))) {
         stream_free(s);
         return NULL;
@@ -234,9 +233,9 @@ void stream_follow(struct stream *s, const Waybill__V1__Follow *request) {
                                  .sight = s->sight,
                                  .places = s->places,
                                  .subscription = s->number,
+                                 .cursor = s->cursor};
         /* Who is told of a case up to the cursor goes on from there after a break. */
         stream_progress(s);
-                                 .cursor = s->cursor};
         follow(&f, request);
     }
 }
@@ -263,7 +262,7 @@ static void parcel_open(struct parcel *p, uint64_t cursor) {
 
 static bool parcel_full(const struct parcel *p, const struct stream *s) {
     return p->events >= DELIVER_EVENTS || p->events >= s->credit ||
-           p->records.length >= DELIVER_BYTES || p->scanned >= SCAN_EVENTS;
+           p->records.length >= DELIVER_BYTES || p->scanned >= STREAM_SCAN_EVENTS;
 }
 
 /* The event as the stream's audience may see it: from the hub, or made for this one reader. */
@@ -287,9 +286,9 @@ static void parcel_add(struct parcel *p, const struct stream *s, const struct lo
     if ((s->places && !places_match(s->places, r)) || !sight_matches(s->sight, r))
         return;
     struct slice event = event_for(p, s, r, from_hub);
-    p->failed = p->failed || !event.length;
     if (event.length && !sight_shows(s->sight, r, event))
         return;
+    p->failed = p->failed || !event.length;
     buffer_clear(&p->record);
     frame_put_record(&p->record, r->offset, r->source, r->recorded_at_us, event.data, event.length);
     frame_add_record(&p->records, p->record.data, p->record.length);
@@ -321,10 +320,11 @@ static bool parcel_send(struct parcel *p, struct stream *s, const char *from) {
     return sent == SENT;
 }
 
-static bool pump_hub(struct stream *s) {
+static bool pump_hub(struct stream *s, size_t *scanned) {
     struct parcel p;
     size_t run;
     parcel_open(&p, s->cursor);
+    p.scanned = *scanned;
     while (!parcel_full(&p, s)) {
         const struct log_record *r = hub_run(s->rooms->hub, p.through + 1, &run);
         if (!r)
@@ -332,6 +332,7 @@ static bool pump_hub(struct stream *s) {
         for (size_t i = 0; i < run && !parcel_full(&p, s); i++)
             parcel_add(&p, s, &r[i], true);
     }
+    *scanned = p.scanned;
     return parcel_send(&p, s, "memory");
 }
 
@@ -385,16 +386,16 @@ static void pump_database(struct stream *s) {
                            cases, on_read, s);
 }
 
-void stream_pump(struct stream *s) {
-    while (s->credit > 0 && !s->over && !s->waiting && !s->read &&
+size_t stream_pump(struct stream *s) {
+    size_t scanned = 0;
+    while (s->credit > 0 && !s->over && !s->waiting && !s->read && scanned < STREAM_SCAN_EVENTS &&
            s->cursor < hub_head(s->rooms->hub) && !s->session->blocked_us) {
-        if (!hub_record(s->rooms->hub, s->cursor + 1)) {
+        if (!hub_record(s->rooms->hub, s->cursor + 1))
             pump_database(s);
-            return;
-        }
-        if (!pump_hub(s))
-            return;
+        else if (!pump_hub(s, &scanned))
+            break;
     }
+    return scanned;
 }
 
 void stream_progress(struct stream *s) {

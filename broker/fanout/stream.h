@@ -4,6 +4,7 @@
 #define BROKER_FANOUT_STREAM_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <waybill/error.h>
 
@@ -44,8 +45,11 @@ void stream_follow(struct stream *stream, const Waybill__V1__Follow *request);
 void stream_credit(struct stream *stream, uint64_t events);
 /* Of a durable reader: all up to there is done with. */
 void stream_acknowledge(struct stream *stream, uint64_t offset);
-/* Delivers what there is, as far as credit and the peer's queue allow. */
-void stream_pump(struct stream *stream);
+/* Delivers what there is, as far as credit and the peer's queue allow. How many events in memory
+ * were looked at, whether they match or not: with STREAM_SCAN_EVENTS there may be more to do at
+ * once. */
+#define STREAM_SCAN_EVENTS 8192
+size_t stream_pump(struct stream *stream);
 /* Tells a reader whose filter matched nothing for a while how far the log was looked at. */
 void stream_progress(struct stream *stream);
 

@@ -15,7 +15,8 @@
 #include "proto/validate.h"
 
 #define BUCKETS      1024
-#define QUOTA        64 /* messages read in one turn of the loop */
+#define QUOTA        64   /* messages read in one turn of the loop */
+#define QUOTA_US     5000 /* and no further one after so long: the other endpoints wait */
 #define TICK_MS      250
 #define SILENT_PINGS 4
 #define ARENA_BYTES  (8 * 1024 * 1024)
@@ -380,7 +381,8 @@ static bool receive(struct endpoint *e) {
 
 static void on_readable(void *arg) {
     struct endpoint *e = arg;
-    for (int i = 0; i < QUOTA && e->reading && receive(e); i++)
+    int64_t until_us = monotonic_us() + QUOTA_US;
+    for (int i = 0; i < QUOTA && e->reading && receive(e) && monotonic_us() < until_us; i++)
         ;
     close_doomed(e);
 }

@@ -1,5 +1,7 @@
 """Subscriptions by case on a real broker: what Follow names is delivered, and nothing else."""
 
+import time
+
 import pytest
 
 from support import wait
@@ -162,6 +164,44 @@ def test_many_places_and_large_answers(by_case, office, broker):
     office(*["L-0"] * 501)
     assert len(reader.offsets(501)) == 501
     assert reader.follow(("L-0", answers[0][1]))[0][0] == "BEHIND"
+
+
+def test_what_an_answer_told_does_not_come_again(by_case, office):
+    """The cursor that a session knows of is never behind what it was told of a case."""
+    office("A-1")
+    reader = by_case()
+    reader.opened("A-1")
+    office("A-1")  # while nobody follows it
+    wait.until(lambda: reader.follow(("A-1", 1)) == [("FOLLOWED", 2, [2])], 10, "the cursor at 2")
+    reader = by_case()
+    cursor, through = reader.begun.after_offset, 0
+    office("A-1")
+    while through < 3:
+        reader.send(("A-1", 2))
+        while (message := reader.session.receive()).WhichOneof("body") == "deliver":
+            cursor = message.deliver.through_offset
+        through = message.followed.places[0].through_offset
+        assert cursor == through
+
+
+def test_a_case_of_many_events_named_often_keeps_nobody_waiting(follower, publisher, event, proto):
+    """Each place is a way back through the case's events: all of a Follow together are bounded."""
+    office, other = publisher(), publisher("other")
+    for _ in range(20):
+        office.publish(*[event("A-1", stage="UNDER_REVIEW") for _ in range(1000)])
+    for cursor in (20_000, 10_000):  # where the events are behind the cursor, and beyond it
+        reader = follower()
+        reader.send(subscribe=proto.Subscribe(subscription=1, after_offset=cursor, by_case=True))
+        reader.expect("subscribed")
+        follow = proto.ClientMessage(follow=proto.Follow(subscription=1, places=[
+            proto.Place(case_no="A-1", after_offset=cursor - 400) for _ in range(1024)]))
+        for _ in range(32):
+            reader.send_raw(follow.SerializeToString())
+        answer = reader.expect("followed")
+        begun = time.monotonic()
+        other.publish(event("B-1"))
+        assert time.monotonic() - begun < 1
+        assert len(answer.places[0].records) in (0, 400)
 
 
 def test_goes_on_in_a_new_session_without_asking(by_case, office, broker):

@@ -6,6 +6,7 @@ import random
 import select
 import socket
 import struct
+import time
 import urllib.parse
 
 import pytest
@@ -306,6 +307,23 @@ class TestMessages:
         reader.expect("subscribed")
         assert len(reader.records(8000)) >= 8000
         socket_live.close()
+
+    def test_subscriptions_that_look_at_much_and_find_nothing(self, still_serving, follower,
+                                                              publisher, event):
+        """What is looked at for readers in one turn of the loop is bounded: admission goes on."""
+        writer = publisher()
+        for _ in range(30):
+            writer.publish(*(event(f"A-{n}", agency="住建局") for n in range(1000)))
+        reader = follower()
+        for number in range(1, 251):
+            reader.subscribe(number, after=10_000, agencies=[f"住建局{n:064d}" for n in range(64)])
+        reader.expect("subscribed")
+        begun = time.monotonic()
+        writer.publish(event())
+        assert time.monotonic() - begun < 1
+        for _ in range(249):
+            while reader.receive().WhichOneof("body") != "subscribed":
+                pass
 
     def test_the_live_endpoint_takes_no_words(self, still_serving, broker):
         connection = socket.create_connection(address(broker.live), timeout=10)
