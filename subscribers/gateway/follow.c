@@ -8,13 +8,13 @@
 #include <string.h>
 
 #include "common/buffer.h"
-#include "common/digest.h"
 #include "common/http.h"
 #include "common/log.h"
 #include "proto/problem.h"
 #include "subscribers/gateway/api.h"
 #include "subscribers/gateway/inquiry.h"
 #include "subscribers/gateway/meter.h"
+#include "subscribers/gateway/sse.h"
 #include "subscribers/gateway/throttle.h"
 #include "subscribers/gateway/topic.h"
 #include "subscribers/gateway/view.h"
@@ -190,19 +190,11 @@ static void take_cursor(struct follower *follower, const char *text) {
 
 /* What is written */
 
-static void put_event(struct buffer *out, const char *type, uint64_t id, json_t *data) {
-    char *text = data ? json_dumps(data, JSON_COMPACT) : NULL;
-    json_decref(data);
-    buffer_printf(out, "id: %" PRIu64 "\nevent: %s\ndata: %s\n\n", id, type, text ? text : "");
-    out->failed = out->failed || !text;
-    free(text);
-}
-
 static void put_reset(struct buffer *out, const wb_case *answer, const char *reason) {
     json_t *data = view_state(answer);
     if (data)
         json_object_set_new(data, "reason", json_string(reason));
-    put_event(out, "reset", answer->through_offset, data);
+    sse_put(out, "reset", answer->through_offset, data);
     meter_add(METER_RESETS, reason, 1);
 }
 
@@ -224,19 +216,9 @@ static void put_replay(struct buffer *out, const wb_case *answer, uint64_t curso
             records[count++] = answer->nodes[i]->record;
     qsort(records, count, sizeof(void *), compare_offsets);
     for (size_t i = 0; i < count; i++)
-        put_event(out, "node", records[i]->offset, view_record(records[i]));
+        sse_put(out, "node", records[i]->offset, view_record(records[i]));
     meter_add(METER_DELIVERED, "replayed", (int64_t)count);
     free(records);
-}
-
-static uint64_t spread_retry_ms(const struct followers *all) {
-    uint64_t least = all->retry_ms / 5;
-    uint64_t spread = all->retry_ms - least + 1;
-    return least + random_u64() % spread;
-}
-
-static void put_retry(struct buffer *out, const struct followers *all) {
-    buffer_printf(out, "retry: %" PRIu64 "\n\n", spread_retry_ms(all));
 }
 
 void followers_farewell(const struct followers *followers, const char *reason, struct buffer *out) {
@@ -246,7 +228,7 @@ void followers_farewell(const struct followers *followers, const char *reason, s
         if (*at == ' ')
             *at = '_';
     buffer_printf(out, "retry: %" PRIu64 "\nevent: end\ndata: {\"reason\":\"%s\"}\n\n",
-                  spread_retry_ms(followers), word);
+                  sse_retry_ms(followers->retry_ms), word);
 }
 
 /* Whether an answer from which nodes were left out has all the case's events behind the cursor:
@@ -274,11 +256,11 @@ static const char *reason_to_reset(const struct follower *follower, const wb_cas
 static void put_answer(struct buffer *out, struct follower *follower, const wb_case *answer) {
     const char *reset = reason_to_reset(follower, answer);
     if (!follower->streaming)
-        put_retry(out, follower->all);
+        sse_put_retry(out, follower->all->retry_ms);
     if (reset)
         put_reset(out, answer, reset);
     else if (!follower->has_cursor)
-        put_event(out, "case", answer->through_offset, view_state(answer));
+        sse_put(out, "case", answer->through_offset, view_state(answer));
     else
         put_replay(out, answer, follower->cursor);
 }
@@ -392,10 +374,10 @@ static void tell_missed(struct follower *follower, const wb_place_answer *answer
     size_t count = 0;
     buffer_init(&out, 0);
     if (!follower->streaming)
-        put_retry(&out, follower->all);
+        sse_put_retry(&out, follower->all->retry_ms);
     for (size_t i = 0; i < answer->n_records; i++)
         if (answer->records[i]->offset > follower->cursor) {
-            put_event(&out, "node", answer->records[i]->offset, view_record(answer->records[i]));
+            sse_put(&out, "node", answer->records[i]->offset, view_record(answer->records[i]));
             count++;
         }
     uint64_t through = answer->through_offset;

@@ -18,7 +18,11 @@ void sse_put(struct buffer *out, const char *type, uint64_t id, json_t *data) {
     free(text);
 }
 
-void sse_put_retry(struct buffer *out, uint64_t most_ms) {
+uint64_t sse_retry_ms(uint64_t most_ms) {
     uint64_t least = most_ms / 5;
-    buffer_printf(out, "retry: %" PRIu64 "\n\n", least + random_u64() % (most_ms - least + 1));
+    return least + random_u64() % (most_ms - least + 1);
+}
+
+void sse_put_retry(struct buffer *out, uint64_t most_ms) {
+    buffer_printf(out, "retry: %" PRIu64 "\n\n", sse_retry_ms(most_ms));
 }
