@@ -273,3 +273,77 @@ describe('who has no case', () => {
         assert.equal(words[0], words[1]);
     });
 });
+
+describe('a case page gives nothing away', () => {
+    test('neither to whom it links nor to anyone else', async () => {
+        const elsewhere = 'https://zwfw.example/upload';
+        const code = await stack.publish(event('SECRET-1', 'CORRECTION_REQUESTED', {
+            notices: [{kind: 'NOTICE_KIND_MATERIALS', title: '补交合同', url: elsewhere}],
+        }));
+        const link = `${stack.gateway}/c/SECRET-1/${code}`;
+        const page = await open(browser);
+        const asked = [];
+        page.context().on('request', (request) => asked.push(request));
+        await page.route('https://zwfw.example/**', (route) => route.fulfill({
+            contentType: 'text/html', body: '<title>elsewhere</title>',
+        }));
+        for (const path of [stack.gateway, `${stack.gateway}/nowhere`, link]) await page.goto(path);
+        await until(async () => await page.getByTestId('live').getAttribute('data-state') === 'on',
+            'the line');
+        const own = new URL(stack.gateway).host;
+        assert.deepEqual([...new Set(asked.map((one) => new URL(one.url()).host))], [own]);
+        await page.getByTestId('notice-link').first().click();
+        await until(async () => await page.title() === 'elsewhere', 'the other site');
+        assert.equal(await page.evaluate(() => document.referrer), '');
+        for (const request of asked) {
+            const headers = await request.allHeaders();
+            assert.equal(headers.referer, undefined, request.url());
+            assert.equal(headers.cookie, undefined, request.url());
+        }
+        assert.ok(asked.some((request) => request.url() === elsewhere));
+        assert.deepEqual(page.record.failures.filter((text) => !/status of 404/.test(text)), []);
+    });
+
+    test('and lets nothing run that is not its own', async () => {
+        const page = await open(browser);
+        await page.goto(await begin('SECRET-2'));
+        const stopped = await page.evaluate(async () => {
+            const violations = [];
+            document.addEventListener('securitypolicyviolation',
+                (event) => violations.push(event.effectiveDirective));
+            const add = (name, fields) => document.body.append(
+                Object.assign(document.createElement(name), fields));
+            add('script', {textContent: 'window.ran = true'});
+            add('script', {src: 'https://elsewhere.example/a.js'});
+            add('img', {src: 'https://elsewhere.example/a.png'});
+            add('img', {src: 'data:image/gif;base64,R0lGODlhAQABAAAAACw='});
+            add('style', {textContent: 'body { display: none }'});
+            add('iframe', {src: '/'});
+            await fetch('https://elsewhere.example/').catch(() => {});
+            document.body.setAttribute('onclick', 'window.ran = true');
+            document.body.click();
+            for (let i = 0; i < 100 && violations.length < 8; i++) {
+                await new Promise((resolve) => setTimeout(resolve, 20));
+            }
+            return {violations, ran: window.ran, shown: getComputedStyle(document.body).display};
+        });
+        assert.deepEqual([...new Set(stopped.violations)].sort(), ['connect-src', 'frame-src',
+            'img-src', 'script-src-attr', 'script-src-elem', 'style-src-elem']);
+        assert.equal(stopped.violations.length, 8);
+        assert.equal(stopped.ran, undefined);
+        assert.notEqual(stopped.shown, 'none');
+    });
+
+    test('says to who guesses that they have to wait', async () => {
+        const page = await open(browser, {extraHTTPHeaders: {'X-Forwarded-For': '198.51.100.1'}});
+        let status;
+        for (let i = 0; i < 80 && status !== 429; i++) {
+            status = (await page.goto(`${stack.gateway}/c/WAIT-${i}/WRONG`)).status();
+        }
+        assert.equal(status, 429);
+        assert.match(await page.getByTestId('throttled-page').innerText(), /秒后再试/);
+        await picture(page, 'throttled');
+        const other = await open(browser, {extraHTTPHeaders: {'X-Forwarded-For': '203.0.113.1'}});
+        assert.equal((await other.goto(`${stack.gateway}/c/WAIT-1/WRONG`)).status(), 404);
+    });
+});

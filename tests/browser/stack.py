@@ -42,7 +42,9 @@ class Stack:
         port = free_port()
         self.broker = Broker(self.postgres.create(), logs / "broker.log",
                              public_url=f"http://127.0.0.1:{port}")
-        self.gateway = Gateway(self.broker.streams, logs / "gateway.log", port, arguments)
+        # A test may come from an address of its own, as if there were a proxy.
+        self.gateway = Gateway(self.broker.streams, logs / "gateway.log", port,
+                               ["--trusted-proxies=127.0.0.1", *arguments])
         self.broker.start()
         self.gateway.start()
         self.registry = Registry(self.broker.database, self.broker)
