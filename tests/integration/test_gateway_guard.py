@@ -133,24 +133,48 @@ class TestGuessing:
             for form in FORMS:
                 assert ask(gateway, form.format(f"A-{n}", code))[0] == 200
 
-    def test_wrong_and_unknown_take_equally_long(self, guarded, office):
-        """By rank: how often one of the one kind took longer than one of the other. Both kinds in
-        turn, so that what else the machine does meets both."""
+
+class TestLookingAlike:
+    @pytest.fixture
+    def broker(self, make_broker, cli, gateway_port):
+        """One whose links expire at once when a case has ended."""
+        return make_broker(public_url=f"http://127.0.0.1:{gateway_port}",
+                           arguments=["--code-life=1ms"]).start()
+
+    @pytest.fixture
+    def kinds(self, office):
+        """Three ways not to open a case, by name."""
         office("A-1")
+        office("A-2")
+        _, expired = office("A-2", "WITHDRAWN")
+        return {"wrong": ("A-1", WRONG), "unknown": ("A-9", WRONG), "expired": ("A-2", expired)}
+
+    @pytest.mark.parametrize("form", FORMS)
+    def test_in_every_byte(self, guarded, kinds, form):
+        gateway = guarded()
+        said = {kind: ask(gateway, form.format(*pair)) for kind, pair in kinds.items()}
+        for status, headers, body in said.values():
+            headers.pop("Date")
+            assert status == 404 and (status, headers, body) == said["wrong"]
+
+    def test_in_time(self, guarded, kinds):
+        """By rank: how often one of the one kind took longer than one of the other. All kinds in
+        turn, so that what else the machine does meets all of them."""
         gateway = guarded("--wrong-codes-block=0", "--wrong-codes-case=0")
-        took = {"A-1": [], "A-9": []}
+        took = {kind: [] for kind in kinds}
         connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=10)
-        for turn in range(800):
-            for case in (("A-1", "A-9"), ("A-9", "A-1"))[turn % 2]:
-                form = FORMS[turn // 2 % len(FORMS)]
+        for turn in range(150):
+            order = list(kinds)[turn % 3:] + list(kinds)[:turn % 3]
+            for kind in order if turn % 2 else reversed(order):
                 began = time.perf_counter()
-                connection.request("GET", form.format(case, WRONG))
+                connection.request("GET", FORMS[turn % len(FORMS)].format(*kinds[kind]))
                 assert connection.getresponse().read() is not None
-                took[case].append(time.perf_counter() - began)
+                took[kind].append(time.perf_counter() - began)
         connection.close()
-        longer = statistics.mean(
-            wrong > unknown for wrong, unknown in zip(took["A-1"], took["A-9"]))
-        assert 0.4 < longer < 0.6, "800 pairs: the deviation of a fair coin is 0.018"
+        for kind in ("unknown", "expired"):
+            longer = statistics.mean(
+                other > wrong for other, wrong in zip(took[kind], took["wrong"]))
+            assert 0.3 < longer < 0.7, f"{kind}: a fair coin's deviation of 150 is 0.04"
 
 
 class TestProxies:

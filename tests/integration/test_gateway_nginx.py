@@ -100,7 +100,7 @@ def test_pages_streams_and_who_asks(front, publisher, event):
         hear(b"event: case")
         offset = publish(session, event, "ACCEPTED").offset
         hear(f"id: {offset}\nevent: node".encode())
-        hear(b":\n\n")
+        hear(b"\n:\n")
         front.gateway.stop()
         hear(b'event: end\ndata: {"reason":"server_stopped"}')
     front.gateway.start()
