@@ -53,23 +53,33 @@ static size_t check_x_at(const struct text *t, size_t at) {
     return 0;
 }
 
-/* The same of one space or hyphen in any of the forms that input methods make. */
+/* The same of one space, hyphen or dot in any of the forms that input methods make, and of what is
+ * not seen at all: it comes along when a number is copied from a page. */
 static size_t separator_at(const struct text *t, size_t at) {
     static const char *const wide[] = {
         "\xc2\xa0",     /* no-break space */
+        "\xc2\xad",     /* soft hyphen */
+        "\xc2\xb7",     /* middle dot */
         "\xe3\x80\x80", /* ideographic space */
         "\xef\xbc\x8d", /* full-width hyphen */
         "\xe2\x80\x90", /* hyphen */
         "\xe2\x80\x91", /* non-breaking hyphen */
         "\xe2\x80\x93", /* en dash */
         "\xe2\x80\x94", /* em dash */
+        "\xe2\x80\xaf", /* narrow no-break space */
+        "\xe2\x81\xa0", /* word joiner */
         "\xe2\x88\x92", /* minus */
+        "\xef\xbb\xbf", /* byte order mark */
+        "\xef\xbc\x8e", /* full-width full stop */
     };
     const uint8_t *p = t->data + at;
     if (at >= t->length)
         return 0;
-    if (p[0] == ' ' || p[0] == '-' || p[0] == '\t')
+    if (p[0] == ' ' || p[0] == '-' || p[0] == '.' || p[0] == '\t')
         return 1;
+    /* U+2000 to U+200F: spaces of all widths, down to none. */
+    if (t->length - at >= 3 && p[0] == 0xe2 && p[1] == 0x80 && p[2] >= 0x80 && p[2] <= 0x8f)
+        return 3;
     for (size_t i = 0; p[0] >= 0x80 && i < sizeof wide / sizeof *wide; i++) {
         size_t length = strlen(wide[i]);
         if (t->length - at >= length && memcmp(p, wide[i], length) == 0)

@@ -6,8 +6,8 @@
  *   bank card  13 to 19 digits that begin as cards do and satisfy Luhn's check (ISO/IEC 7812)
  *
  * Digits may be ASCII or full-width, and stand in the groups in which people write such numbers,
- * up to three spaces or hyphens apart. The checks are why most case numbers and codes stay as they
- * are.
+ * up to three spaces, hyphens or dots apart, or what is not seen. The checks are why most case
+ * numbers and codes stay as they are.
  *
  * Every digit becomes an asterisk, of its own width: the text keeps its length and shows that a
  * number stood there. Nothing of the number is left. Its first six digits would say where a person
