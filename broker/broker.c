@@ -278,6 +278,7 @@ static bool open_endpoints(struct broker *b, uv_loop_t *loop, const struct curve
                                         .public_url = o->public_url};
     const struct desk_options desk = {.credit_events = (uint32_t)o->credit_events,
                                       .subscriptions = (uint32_t)o->subscriptions,
+                                      .outstanding_bytes = (size_t)o->outstanding_bytes,
                                       .public_url = o->public_url,
                                       .code_life_ms = o->code_life};
     b->admit = admit_new(loop, b->zmq, &endpoint, &admit, b->journal, b->sources, err);

@@ -13,6 +13,7 @@ struct options {
     char *key_file, *curve, *disclosure;
     int64_t partition, retention, code_life;
     int64_t window_events, window_bytes, batch_events, batch_bytes, pending_bytes, recent_bytes;
+    int64_t outstanding_bytes;
     int64_t max_sessions, ping_interval, credit_events, subscriptions, stop_grace;
 };
 

@@ -4,6 +4,7 @@
 
 #include "broker/cases/query.h"
 #include "broker/fanout/hub.h"
+#include "broker/fanout/outstanding.h"
 #include "broker/fanout/sight.h"
 #include "broker/fanout/stream.h"
 #include "broker/meter.h"
@@ -21,6 +22,7 @@ struct desk {
     struct desk_options options;
     struct endpoint *endpoint;
     struct stream_rooms rooms;
+    struct outstanding_pool outstanding;
     struct query_rooms query_rooms;
     struct follower *first; /* all sessions */
     uv_timer_t tick, again; /* again: there is more to do at once */
@@ -305,10 +307,12 @@ struct desk *desk_new(uv_loop_t *loop, void *context, const struct endpoint_opti
                               .closed = on_closed,
                               .arg = d};
     d->options = *options;
+    d->outstanding.bytes_max = options->outstanding_bytes;
     d->rooms = (struct stream_rooms){.hub = hub,
                                      .reader = reader,
                                      .readers = readers,
                                      .access = endpoint->access,
+                                     .outstanding = &d->outstanding,
                                      .credit_max = options->credit_events};
     d->query_rooms = (struct query_rooms){.loop = loop,
                                           .reader = reader,

@@ -13,8 +13,9 @@ struct reader;
 struct readers;
 
 struct desk_options {
-    uint32_t credit_events; /* the most that a subscription holds */
-    uint32_t subscriptions; /* the most in one session */
+    uint32_t credit_events;   /* the most that a subscription holds */
+    uint32_t subscriptions;   /* the most in one session */
+    size_t outstanding_bytes; /* delivered and not yet taken, of all subscriptions */
     const char *public_url;
     int64_t code_life_ms; /* how long after its end a case opens with its code; 0: always */
 };

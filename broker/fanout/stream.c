@@ -5,6 +5,7 @@
 #include "broker/audience/audience.h"
 #include "broker/fanout/follow.h"
 #include "broker/fanout/hub.h"
+#include "broker/fanout/outstanding.h"
 #include "broker/fanout/places.h"
 #include "broker/fanout/readers.h"
 #include "broker/fanout/sight.h"
@@ -27,6 +28,7 @@ struct stream {
     uint64_t cursor; /* all up to here was delivered or does not match */
     uint64_t told;   /* the cursor that the peer knows of */
     uint64_t credit;
+    struct outstanding outstanding;
     uint64_t read_through; /* of the read that is under way */
     size_t read_limit;
     struct read *read;
@@ -125,6 +127,11 @@ static bool hold(struct stream *s, const Waybill__V1__Subscribe *request,
     return s->hold != NULL;
 }
 
+static void add_credit(struct stream *s, uint64_t events) {
+    uint64_t room = s->rooms->credit_max - s->credit;
+    s->credit += events < room ? events : room;
+}
+
 /* Where the request says to begin: 0 is all there is; what is kept of the time before belongs to
  * its cases. */
 static uint64_t wanted(const struct hub *hub, const Waybill__V1__Subscribe *request) {
@@ -146,6 +153,7 @@ struct stream *stream_new(struct session *session, const struct stream_rooms *ro
     bool durable = request->reader[0] != '\0';
     s->session = session;
     s->rooms = rooms;
+    s->outstanding.pool = rooms->outstanding;
     s->number = request->subscription;
     s->cursor = wanted(rooms->hub, request);
     struct wb_error cursor;
@@ -158,7 +166,7 @@ struct stream *stream_new(struct session *session, const struct stream_rooms *ro
         stream_free(s);
         return NULL;
     }
-    stream_credit(s, request->credit);
+    add_credit(s, request->credit);
     if (!durable)
         begin(s, s->cursor);
     return s;
@@ -169,6 +177,7 @@ void stream_free(struct stream *s) {
         reader_cancel(s->read);
     if (s->hold)
         readers_release(s->hold);
+    outstanding_clear(&s->outstanding);
     sight_free(s->sight);
     places_free(s->places);
     free(s);
@@ -241,8 +250,8 @@ void stream_follow(struct stream *s, const Waybill__V1__Follow *request) {
 }
 
 void stream_credit(struct stream *s, uint64_t events) {
-    uint64_t room = s->rooms->credit_max - s->credit;
-    s->credit += events < room ? events : room;
+    outstanding_credit(&s->outstanding, events);
+    add_credit(s, events);
 }
 
 /* A Deliver that is being put together from records in order. */
@@ -309,6 +318,7 @@ static bool parcel_send(struct parcel *p, struct stream *s, const char *from) {
         if (sent == SENT) {
             s->told = p->through;
             s->credit -= p->events;
+            outstanding_add(&s->outstanding, p->events, p->records.length);
             meter_add(METER_DELIVERED, from, (int64_t)p->events);
         }
     }
@@ -336,10 +346,14 @@ static bool pump_hub(struct stream *s, size_t *scanned) {
     return parcel_send(&p, s, "memory");
 }
 
+static bool may_deliver(const struct stream *s) {
+    return s->credit > 0 && outstanding_has_room(&s->outstanding);
+}
+
 /* As many Delivers as credit and the peer's queue allow. */
 static void deliver_rows(struct stream *s, const struct log_record *records, size_t count) {
     size_t i = 0;
-    while (s->credit > 0 && i < count) {
+    while (may_deliver(s) && i < count) {
         struct parcel p;
         parcel_open(&p, s->cursor);
         for (; i < count && !parcel_full(&p, s); i++)
@@ -388,7 +402,7 @@ static void pump_database(struct stream *s) {
 
 size_t stream_pump(struct stream *s) {
     size_t scanned = 0;
-    while (s->credit > 0 && !s->over && !s->waiting && !s->read && scanned < STREAM_SCAN_EVENTS &&
+    while (may_deliver(s) && !s->over && !s->waiting && !s->read && scanned < STREAM_SCAN_EVENTS &&
            s->cursor < hub_head(s->rooms->hub) && !s->session->blocked_us) {
         if (!hub_record(s->rooms->hub, s->cursor + 1))
             pump_database(s);

@@ -12,6 +12,7 @@
 
 struct access;
 struct hub;
+struct outstanding_pool;
 struct reader;
 struct readers;
 struct session;
@@ -23,6 +24,7 @@ struct stream_rooms {
     struct reader *reader;
     struct readers *readers;
     const struct access *access;
+    struct outstanding_pool *outstanding;
     uint64_t credit_max;
 };
 
