@@ -22,6 +22,12 @@ from support.wait import free_port  # noqa: E402
 from support.waybill import Broker, Commands, Gateway  # noqa: E402
 
 
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if paths.SANITIZED and item.get_closest_marker("takes_time"):
+            item.add_marker(pytest.mark.skip(reason="it takes time, and took it elsewhere"))
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     outcome = yield

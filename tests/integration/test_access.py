@@ -564,6 +564,7 @@ class TestCrowds:
             for one in silent:
                 one.close()
 
+    @pytest.mark.takes_time
     def test_without_descriptors_those_inside_go_on_and_others_wait(self, keyed, registry, join,
                                                                    event):
         own, late = key(), key()

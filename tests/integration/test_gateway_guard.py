@@ -157,6 +157,7 @@ class TestLookingAlike:
             headers.pop("Date")
             assert status == 404 and (status, headers, body) == said["wrong"]
 
+    @pytest.mark.takes_time
     def test_in_time(self, guarded, kinds):
         """By rank: how often one of the one kind took longer than one of the other. All kinds in
         turn, so that what else the machine does meets all of them."""
@@ -399,6 +400,7 @@ class TestStrangers:
         assert line.recv(65536).startswith(b"HTTP/1.1 200 ")
         line.close()
 
+    @pytest.mark.takes_time
     def test_a_client_that_fell_silent_is_let_go(self, outside, office):
         """A phone that lost its network says nothing and acknowledges nothing."""
         _, code = office("A-1")

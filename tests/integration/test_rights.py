@@ -372,6 +372,7 @@ class TestCodeLife:
         assert follower.case("A-1", receipt.code).state.ended
         wait.until(lambda: is_over(follower, "A-1", receipt.code), what="the end of the code")
 
+    @pytest.mark.takes_time
     def test_all_that_is_not_found_is_alike(self, short_lived, event, database):
         """Byte for byte, and in time: else one could find out which case numbers there are."""
         publisher, follower = short_lived

@@ -5,6 +5,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("WAYBILL_BUILD", "build")
+SANITIZED = "WAYBILL_SANITIZE:BOOL=ON" in (
+    (BUILD / "CMakeCache.txt").read_text() if (BUILD / "CMakeCache.txt").exists() else "")
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
 
