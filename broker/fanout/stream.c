@@ -29,9 +29,11 @@ struct stream {
     uint64_t told;   /* the cursor that the peer knows of */
     uint64_t credit;
     struct outstanding outstanding;
-    uint64_t read_through; /* of the read that is under way */
-    size_t read_limit;
-    struct read *read;
+    struct read *read; /* under way, of the range */
+    struct read_range {
+        uint64_t after, through;
+        size_t limit; /* rows */
+    } range;
     struct hold *hold; /* of a durable reader; NULL: it is none */
     bool waiting;      /* for the hold to be opened */
     bool over;
@@ -351,7 +353,8 @@ static bool may_deliver(const struct stream *s) {
 }
 
 /* As many Delivers as credit and the peer's queue allow. */
-static void deliver_rows(struct stream *s, const struct log_record *records, size_t count) {
+static void deliver_rows(struct stream *s, const struct read_range *range,
+                         const struct log_record *records, size_t count) {
     size_t i = 0;
     while (may_deliver(s) && i < count) {
         struct parcel p;
@@ -359,8 +362,8 @@ static void deliver_rows(struct stream *s, const struct log_record *records, siz
         for (; i < count && !parcel_full(&p, s); i++)
             parcel_add(&p, s, &records[i], false);
         /* Fewer rows than asked for: there is nothing else up to where was read. */
-        if (i == count && count < s->read_limit)
-            p.through = s->read_through;
+        if (i == count && count < range->limit)
+            p.through = range->through;
         if (!parcel_send(&p, s, "database"))
             return;
     }
@@ -375,38 +378,57 @@ static bool fell_behind(struct stream *s) {
     return true;
 }
 
+static void begin_read(struct stream *s, uint64_t after, uint64_t credit);
+
 static void on_read(void *arg, const struct log_record *records, size_t count,
                     const struct wb_error *err) {
     struct stream *s = arg;
+    const struct read_range done = s->range;
     s->read = NULL;
     if (err || s->over || fell_behind(s))
         return; /* read again at the next tick */
     if (count == 0)
-        s->cursor = s->read_through;
-    deliver_rows(s, records, count);
+        s->cursor = done.through;
+    /* The next range is read while this one is sent, unless credit will end in between. */
+    uint64_t last = count ? records[count - 1].offset : s->cursor;
+    if (count == done.limit && s->credit > count && last < done.through &&
+        !hub_record(s->rooms->hub, last + 1))
+        begin_read(s, last, s->credit - count);
+    deliver_rows(s, &done, records, count);
+    if (s->read && s->cursor != s->range.after) {
+        reader_cancel(s->read);
+        s->read = NULL;
+    }
     stream_pump(s);
 }
 
-static void pump_database(struct stream *s) {
-    if (fell_behind(s))
-        return;
+static void begin_read(struct stream *s, uint64_t after, uint64_t credit) {
     const char *const *case_nos = NULL;
     size_t cases = sight_cases(s->sight, &case_nos);
     /* Where the filter is looked at here, rows are read whether they will cost credit or not. */
     bool exact = (sight_is_all(s->sight) && !s->places) || cases > 0;
-    s->read_limit = exact && s->credit < READ_ROWS_MAX ? (size_t)s->credit : READ_ROWS_MAX;
-    s->read_through = hub_head(s->rooms->hub);
-    s->read = reader_range(s->rooms->reader, s->cursor, s->read_through, s->read_limit, case_nos,
+    s->range = (struct read_range){.after = after,
+                                   .through = hub_head(s->rooms->hub),
+                                   .limit = exact && credit < READ_ROWS_MAX ? (size_t)credit
+                                                                            : READ_ROWS_MAX};
+    s->read = reader_range(s->rooms->reader, after, s->range.through, s->range.limit, case_nos,
                            cases, on_read, s);
+}
+
+static void pump_database(struct stream *s) {
+    if (!fell_behind(s))
+        begin_read(s, s->cursor, s->credit);
 }
 
 size_t stream_pump(struct stream *s) {
     size_t scanned = 0;
     while (may_deliver(s) && !s->over && !s->waiting && !s->read && scanned < STREAM_SCAN_EVENTS &&
            s->cursor < hub_head(s->rooms->hub) && !s->session->blocked_us) {
-        if (!hub_record(s->rooms->hub, s->cursor + 1))
-            pump_database(s);
-        else if (!pump_hub(s, &scanned))
+        if (!hub_record(s->rooms->hub, s->cursor + 1)) {
+            pump_database(s); /* without a place in its queue: again at the next tick */
+            break;
+        }
+        if (!pump_hub(s, &scanned))
             break;
     }
     return scanned;

@@ -32,6 +32,7 @@ struct database {
     char drop[256];   /* the reason, while a drop waits for the result function to return */
 
     database_result *result;
+    PGresult *current; /* that the result function is given; NULL: it took it */
     void *result_arg;
     database_piece *piece; /* of a COPY that is under way */
     void *piece_arg;
@@ -208,12 +209,20 @@ static void dispatch(struct database *c) {
         database_result *fn = c->result;
         if (!result)
             c->state = IDLE;
+        c->current = result;
         fn(c->result_arg, result);
-        PQclear(result);
+        PQclear(c->current);
+        c->current = NULL;
     }
     c->dispatching = false;
     if (c->drop[0])
         lose(c, c->drop);
+}
+
+PGresult *database_take(struct database *c) {
+    PGresult *result = c->current;
+    c->current = NULL;
+    return result;
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events) {

@@ -52,6 +52,9 @@ void database_close(struct database *database); /* without calling down; NULL is
  * loop, then it connects again. */
 void database_drop(struct database *database, const char *reason);
 
+/* From within the result function: the result is the caller's from now on, for PQclear. */
+PGresult *database_take(struct database *database);
+
 bool database_idle(const struct database *database);
 /* The server's process behind the connection; 0 without one. */
 int database_process(const struct database *database);

@@ -33,6 +33,7 @@ struct reader {
     } cases, ranges; /* people wait for the first, programs for the second */
     size_t waiting;
     struct read *running;
+    PGresult *rows;       /* of it, once they are there */
     struct wb_error busy; /* what a failed read is told; the reason is logged */
 };
 
@@ -85,17 +86,17 @@ static void read_row(const struct reader *reader, const PGresult *r, int row,
                                             .length = (size_t)PQgetlength(r, row, 4)}};
 }
 
-static void deliver(struct reader *reader, const PGresult *r) {
-    struct read *read = reader->running;
-    int rows = PQntuples(r);
-    if (rows == 0 || (uint64_t)database_int8(r, 0, 0) < read->through) {
+static void take_rows(struct reader *reader, const PGresult *r) {
+    if (PQntuples(r) == 0 || (uint64_t)database_int8(r, 0, 0) < reader->running->through)
         database_drop(reader->database, "the server's log ends before the one that is written: it "
                                         "is a standby, or was left behind");
-        return;
-    }
-    size_t count = PQgetisnull(r, 0, 1) ? 0 : (size_t)rows;
+    else if (!reader->rows)
+        reader->rows = database_take(reader->database);
+}
+
+static void deliver(struct reader *reader, struct read *read, const PGresult *r) {
+    size_t count = PQgetisnull(r, 0, 1) ? 0 : (size_t)PQntuples(r);
     struct log_record *records = calloc(count + 1, sizeof *records);
-    reader->running = NULL;
     if (!records) {
         finish(read, NULL, 0, &reader->busy);
         return;
@@ -106,16 +107,28 @@ static void deliver(struct reader *reader, const PGresult *r) {
     free(records);
 }
 
+/* The connection is idle: the server reads on for others, or for the same, while the rows are gone
+ * through here. */
+static void on_end(struct reader *reader) {
+    struct read *read = reader->running;
+    PGresult *rows = reader->rows;
+    reader->running = NULL;
+    reader->rows = NULL;
+    run_next(reader);
+    if (read && rows)
+        deliver(reader, read, rows);
+    else if (read)
+        finish(read, NULL, 0, &reader->busy);
+    PQclear(rows);
+    run_next(reader);
+}
+
 static void on_result(void *arg, const PGresult *r) {
     struct reader *reader = arg;
     if (!r) {
-        struct read *read = reader->running;
-        reader->running = NULL;
-        if (read)
-            finish(read, NULL, 0, &reader->busy);
-        run_next(reader);
+        on_end(reader);
     } else if (PQresultStatus(r) == PGRES_TUPLES_OK && reader->running) {
-        deliver(reader, r);
+        take_rows(reader, r);
     } else {
         const char *text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
         log_error("reader", "a read failed: %s", text ? text : PQresultErrorMessage(r));
@@ -173,6 +186,8 @@ static void on_down(void *arg, const char *reason) {
     struct read *read = reader->running;
     (void)reason;
     reader->running = NULL;
+    PQclear(reader->rows);
+    reader->rows = NULL;
     meter_add(METER_DATABASE_LOST, "reader", 1);
     if (!read)
         return;
@@ -218,6 +233,7 @@ void reader_close(struct reader *reader) {
     if (!reader)
         return;
     database_close(reader->database);
+    PQclear(reader->rows);
     if (reader->running)
         forget(reader->running);
     forget_all(reader->cases.first);

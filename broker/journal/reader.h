@@ -1,5 +1,6 @@
 /* Reads the log from the database, on a connection of its own, so that replay never stands in the
- * way of a commit. One read at a time; further ones wait in a bounded queue. */
+ * way of a commit. One read at a time; further ones wait in a bounded queue. While one's rows are
+ * handed out the server works on the next. */
 #ifndef BROKER_JOURNAL_READER_H
 #define BROKER_JOURNAL_READER_H
 

@@ -128,8 +128,10 @@ class TestCursor:
         reader = connect(broker)
         reader.read_as("r")
         reader.acknowledge(5)
-        assert reader.expect("subscribed").after_offset == 5
-        assert offsets(reader.records(5)) == [6, 7, 8, 9, 10]
+        after = reader.expect("subscribed").after_offset
+        assert after in (0, 5)  # as the one or the other was quicker
+        assert offsets(reader.records(10 - after)) == list(range(after + 1, 11))
+        written(database, "r", 5)
 
     @pytest.mark.parametrize("how", ["kill", "stop"])
     def test_the_broker_ends(self, broker, database, connect, ten, how):
@@ -328,41 +330,40 @@ class TestBrokers:
 
 
 class TestRetention:
-    """Leaves of a second: a reader that sleeps is overtaken."""
+    """Leaves of a second: a reader that sleeps is overtaken. The newest leaf is not dropped, so its
+    reader stays in danger until another event opens the next one."""
 
     def test_endangered_then_expired(self, make_broker, proto, connect, database, event):
-        broker = make_broker(arguments=["--partition", "1s", "--retention", "6s"]).start()
-        publisher = wire.Publisher(proto, broker.ingest)
+        broker = make_broker(arguments=["--partition", "1s", "--retention", "5s"]).start()
+        publisher, reader = wire.Publisher(proto, broker.ingest), connect(broker)
         publisher.open()
         publisher.publish(event(case_no="A-1", stage="WITHDRAWN"))
-        reader = connect(broker)
         assert reader.begin_as("sleeper", credit=0) == 0
         assert reader.begin_as("awake", number=2, credit=0) == 0
-        count = 1
+        reader.acknowledge(1, number=2)
 
         def alarm(name):
-            nonlocal count
-            publisher.publish(event(case_no=f"B-{count}", stage="WITHDRAWN"))
-            count += 1
-            reader.acknowledge(count, number=2)
+            reader.silent()  # but for a Ping
             return row(database, "sleeper", "alarm") == (name,)
-        wait.until(lambda: alarm("endangered"), timeout=30, every=0.1)
-        assert broker.metric("waybill_reader_endangered") == 1
-        assert broker.metric("waybill_reader_lag_events") >= 5
-        assert broker.metric("waybill_reader_lag_seconds") >= 5
-        wait.until(lambda: alarm("expired"), timeout=30, every=0.1)
+        wait.until(lambda: alarm("endangered"), timeout=60)
+        wait.until(lambda: broker.metric("waybill_reader_endangered") == 1, what="the metric")
+        assert broker.metric("waybill_reader_lag_events") == 1
+        assert broker.metric("waybill_reader_lag_seconds") >= 4
+        assert "sleeper is about to miss events" in broker.text()
+        publisher.open()
+        publisher.publish(event(case_no="A-2"))
+        wait.until(lambda: alarm("expired"), timeout=60)
+        wait.until(lambda: "sleeper has missed events" in broker.text(), what="a word in the log")
         audited = pg.rows(database, "SELECT action, subject FROM waybill.audit"
                                     " WHERE starts_with(action, 'reader') ORDER BY at")
         assert audited == [("reader endangered", "sleeper"), ("reader expired", "sleeper")]
-        assert "sleeper is about to miss events" in broker.text()
-        assert "sleeper has missed events" in broker.text()
         other = connect(broker)
         other.read_as("sleeper")
         refusal = other.refusal()
-        first = pg.value(database, "SELECT min(first_offset) FROM waybill.partition")
-        assert refusal.name == "CURSOR_EXPIRED" and "the log starts at" in refusal.detail
-        assert other.begin_as("sleeper", number=2, restart=True) >= first - 1
-        assert row(database, "awake", "alarm") == ("",)
+        assert refusal.name == "CURSOR_EXPIRED" and "the log starts at 2" in refusal.detail
+        assert other.begin_as("sleeper", number=2, restart=True) == 1
+        assert offsets(other.records(1, number=2)) == [2]
+        assert row(database, "awake", "cursor, alarm") == (1, "")
         publisher.close()
 
 
@@ -403,7 +404,7 @@ class TestCommands:
     def test_tail_goes_on_where_it_was(self, broker, cli, database, ten, event):
         first = cli("tail", "--as", "job", "--from", "start", "--count", "4").stdout
         assert printed(first) == [1, 2, 3, 4]
-        assert row(database, "job") == (4,)
+        written(database, "job", 4)
         assert printed(cli("tail", "--as", "job", "--until-head").stdout) == list(range(5, 11))
         assert cli("tail", "--as", "job", "--until-head").stdout == ""
         ten.publish(event(), event())
@@ -431,7 +432,7 @@ class TestCommands:
         wait.until(lambda: '"offset":40,' in tail.text(), what="the last")
         assert printed(tail.text()) == list(range(1, 41))
         tail.stop()
-        assert row(database, "job") == (40,)
+        written(database, "job", 40)
 
     def test_killed_readers_lose_nothing(self, broker, cli, database, publisher, event):
         """Each instance is killed while it prints; together they have printed everything."""
