@@ -8,6 +8,9 @@
 #include "broker/journal/record.h"
 #include "broker/meter.h"
 
+/* Further records go into the index as they come, so that nobody waits long for who asks next. */
+#define UNINDEXED_MAX 65536
+
 /* One batch: the records and, behind them, their bytes. */
 struct block {
     uint64_t first;
@@ -23,6 +26,8 @@ struct hub {
     struct block **blocks; /* a ring, the oldest at `oldest` */
     size_t size, oldest, count;
     struct trail *trail; /* NULL: nobody follows cases */
+    size_t unindexed;    /* the newest blocks, whose records know their hash alone */
+    size_t unindexed_records;
 };
 
 struct hub *hub_new(size_t bytes_max, const struct access *access) {
@@ -47,9 +52,13 @@ static struct block *block_at(const struct hub *h, size_t index) {
 
 static void drop_oldest(struct hub *h) {
     struct block *b = block_at(h, 0);
-    if (h->trail)
+    if (h->unindexed == h->count) {
+        h->unindexed--;
+        h->unindexed_records -= b->count;
+    } else if (h->trail) {
         for (size_t i = 0; i < b->count; i++)
             trail_drop(h->trail, &b->records[i]);
+    }
     h->bytes -= b->bytes;
     h->oldest = (h->oldest + 1) % h->size;
     h->count--;
@@ -114,14 +123,29 @@ static bool make_room(struct hub *h) {
     return true;
 }
 
-/* Counts what the index takes with the block. */
-static bool index_block(struct hub *h, struct block *b) {
+/* Counts what the index will take with the block. */
+static void prepare_index(struct hub *h, struct block *b) {
     b->bytes += b->count * TRAIL_RECORD_BYTES;
     h->bytes += b->count * TRAIL_RECORD_BYTES;
     for (size_t i = 0; i < b->count; i++)
-        if (!trail_add(h->trail, &b->records[i]))
-            return false;
-    return true;
+        b->records[i].case_hash = trail_hash(trail_case(&b->records[i]));
+    h->unindexed++;
+    h->unindexed_records += b->count;
+}
+
+/* Enters records until so many are left: while publishers fill memory and nobody names a case, most
+ * of them are gone before anybody asks. */
+static void catch_up(struct hub *h, size_t left) {
+    while (h->unindexed_records > left) {
+        struct block *b = block_at(h, h->count - h->unindexed);
+        h->unindexed--;
+        h->unindexed_records -= b->count;
+        for (size_t i = 0; i < b->count; i++)
+            if (!trail_add(h->trail, &b->records[i])) {
+                drop_all(h);
+                return;
+            }
+    }
 }
 
 bool hub_index(struct hub *h) {
@@ -129,8 +153,7 @@ bool hub_index(struct hub *h) {
         return true;
     h->trail = trail_new();
     for (size_t i = 0; h->trail && i < h->count; i++)
-        if (!index_block(h, block_at(h, i)))
-            drop_all(h);
+        prepare_index(h, block_at(h, i));
     return h->trail != NULL;
 }
 
@@ -143,9 +166,9 @@ void hub_append(struct hub *h, const struct log_record *records, size_t count) {
     }
     h->blocks[(h->oldest + h->count++) % h->size] = b;
     h->bytes += b->bytes;
-    if (h->trail && !index_block(h, b)) {
-        drop_all(h);
-        return;
+    if (h->trail) {
+        prepare_index(h, b);
+        catch_up(h, UNINDEXED_MAX);
     }
     while (h->bytes > h->bytes_max && h->count > 1)
         drop_oldest(h);
@@ -220,7 +243,9 @@ static const struct log_record *find_back(const struct hub *h, uint64_t offset,
     return r;
 }
 
-const struct log_record *hub_newest(const struct hub *h, struct slice case_no) {
+const struct log_record *hub_newest(struct hub *h, struct slice case_no) {
+    if (h->trail)
+        catch_up(h, 0);
     return h->trail ? find_back(h, trail_newest(h->trail, trail_hash(case_no)), case_no) : NULL;
 }
 

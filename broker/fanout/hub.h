@@ -42,7 +42,7 @@ const struct log_record *hub_run(const struct hub *hub, uint64_t offset, size_t 
 bool hub_index(struct hub *hub);
 /* The newest record of the case that is in memory, and the one of the same case before it; NULL if
  * there is none. Valid as above. */
-const struct log_record *hub_newest(const struct hub *hub, struct slice case_no);
+const struct log_record *hub_newest(struct hub *hub, struct slice case_no);
 const struct log_record *hub_before(const struct hub *hub, const struct log_record *record);
 /* The offset with which memory begins: one behind the head where it is empty. */
 uint64_t hub_oldest(const struct hub *hub);

@@ -77,10 +77,9 @@ static bool resize(struct trail *t, size_t size) {
 bool trail_add(struct trail *t, struct log_record *record) {
     if ((t->count + 1) * 2 > t->size && !resize(t, t->size * 2))
         return false;
-    uint64_t hash = trail_hash(trail_case(record));
+    uint64_t hash = record->case_hash;
     struct slot *slot = &t->slots[place_of(t, hash)];
     t->count += !slot->hash;
-    record->case_hash = hash;
     record->before = slot->newest;
     *slot = (struct slot){hash, record->offset};
     return true;

@@ -25,7 +25,8 @@ uint64_t trail_hash(struct slice case_no); /* never 0 */
 struct slice trail_case(const struct log_record *record);
 bool trail_is(const struct log_record *record, struct slice case_no);
 
-/* The record is the newest of its case: sets its case_hash and before. False without memory. */
+/* The record, which knows its case_hash, is the newest of its case: sets its before. False without
+ * memory. */
 bool trail_add(struct trail *trail, struct log_record *record);
 /* The record goes: the oldest first. */
 void trail_drop(struct trail *trail, const struct log_record *record);

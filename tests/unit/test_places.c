@@ -85,7 +85,7 @@ static void match_records_from_memory_and_from_the_database(void **state) {
 }
 
 /* The chain of every case leads to all its records in memory and to no others. */
-static void check_chains(const struct hub *hub) {
+static void check_chains(struct hub *hub) {
     size_t found = 0;
     for (uint64_t i = 0; i < CASES; i++) {
         uint64_t expected = hub_head(hub);
@@ -124,11 +124,24 @@ static void the_hub_finds_cases(void **state) {
     hub_free(hub);
 }
 
+/* More than may wait for the index, and some that go while they wait. */
+static void many_come_before_anybody_asks(void **state) {
+    (void)state;
+    struct hub *hub = hub_new(24 << 20, NULL);
+    assert_true(hub_index(hub));
+    for (uint64_t i = 1; i <= 200000; i++)
+        append(hub, i);
+    assert_true(hub_oldest(hub) > 1 && hub_oldest(hub) < 120000);
+    check_chains(hub);
+    hub_free(hub);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hold_what_was_added),
         cmocka_unit_test(match_records_from_memory_and_from_the_database),
         cmocka_unit_test(the_hub_finds_cases),
+        cmocka_unit_test(many_come_before_anybody_asks),
     };
     meter_open();
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
