@@ -81,9 +81,9 @@ def follow(prepared, tmp_path):
 
 
 def shown(program):
-    """Offset and case of each event that was printed."""
-    return [(int(line.split()[0]), line.split()[2]) for line in program.text().splitlines()
-            if line[0].isdigit()]
+    """Offset and case of each event that was printed as a whole line."""
+    lines = program.text().rpartition("\n")[0].splitlines()
+    return [(int(line.split()[0]), line.split()[2]) for line in lines if line[:1].isdigit()]
 
 
 def missed(program):
